@@ -1,0 +1,1 @@
+"""Tensors in, tensors out: the parts both models are built from. Knows torch only."""

@@ -1,0 +1,136 @@
+"""From token ids to vectors: the Transformer's scaled embeddings and BERT's summed ones.
+
+``compute_dtype`` decides the precision in which a model computes: embeddings produce it and every
+module after them follows its input.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from lowkey.nn.dropout import Dropout
+from lowkey.nn.linear import LayerNorm
+from lowkey.nn.positions import LearnedPositions, SinusoidalPositions
+
+
+class TransformerEmbeddings(nn.Module):
+    r"""Token embeddings times :math:`\sqrt{d_\text{model}}`, plus positions, then dropout.
+
+    The table starts with a standard deviation of :math:`1 / \sqrt{d_\text{model}}`, so that the
+    same table can serve as output projection. Unscaled, such a vector has length 1 beside a
+    positional encoding of length :math:`\sqrt{d_\text{model} / 2}`; the factor brings token and
+    position to the same size.
+
+    Args:
+        token: The table; shared where source, target or output are tied.
+        positions: "sinusoidal" or "learned".
+        max_positions: Longest sentence that learned positions can number.
+        dropout: Probability that one feature is dropped in training.
+
+    References:
+        Vaswani et al., "Attention Is All You Need", 2017, sections 3.4, 3.5 and 5.4.
+    """
+
+    def __init__(self, token: nn.Embedding, positions: str, max_positions: int, dropout: float):
+        super().__init__()
+        d_model = token.embedding_dim
+        self.token = token
+        self.position: nn.Module
+        if positions == "sinusoidal":
+            self.position = SinusoidalPositions(d_model)
+        else:
+            self.position = LearnedPositions(max_positions, d_model)
+            # As long as a sinusoidal encoding, so that both kinds start from the same balance.
+            nn.init.normal_(self.position.weight, std=math.sqrt(0.5))
+        self.scale = math.sqrt(d_model)
+        self.dropout = Dropout(dropout)
+        self.compute_dtype = torch.float32
+
+    def forward(
+        self, ids: Int[Tensor, " tokens"], positions: Int[Tensor, " tokens"]
+    ) -> Float[Tensor, "tokens d_model"]:
+        """Embeds tokens.
+
+        Args:
+            ids: Token ids.
+            positions: Position of each token in its sentence.
+
+        Returns:
+            One row per token.
+        """
+        embedded = self.token(ids) * self.scale + self.position(positions)
+        return self.dropout(embedded.to(self.compute_dtype))
+
+
+class EncoderEmbeddings(nn.Module):
+    """BERT's embeddings: token plus position plus segment, normalised, then dropout.
+
+    Args:
+        vocab_size: Number of tokens.
+        d_model: Width, in features.
+        max_positions: Longest sentence, in tokens.
+        num_segments: Number of segments (the texts of a pair).
+        norm_eps: What layer normalisation adds to the variance.
+        dropout: Probability that one feature is dropped in training.
+
+    References:
+        Devlin et al., "BERT", 2019, section 3 and figure 2.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        d_model: int,
+        max_positions: int,
+        num_segments: int,
+        norm_eps: float,
+        dropout: float,
+    ):
+        super().__init__()
+        self.token = nn.Embedding(vocab_size, d_model)
+        self.position = LearnedPositions(max_positions, d_model)
+        self.segment = nn.Embedding(num_segments, d_model)
+        self.norm = LayerNorm(d_model, eps=norm_eps)
+        self.dropout = Dropout(dropout)
+        self.compute_dtype = torch.float32
+
+    def forward(
+        self,
+        ids: Int[Tensor, " tokens"],
+        positions: Int[Tensor, " tokens"],
+        segment_ids: Int[Tensor, " tokens"] | None = None,
+    ) -> Float[Tensor, "tokens d_model"]:
+        """Embeds tokens.
+
+        Args:
+            ids: Token ids.
+            positions: Position of each token in its sentence.
+            segment_ids: Segment of each token; the first one if None.
+
+        Returns:
+            One row per token.
+        """
+        embedded = self.token(ids) + self.position(positions)
+        if segment_ids is None:
+            embedded = embedded + self.segment.weight[0]
+        else:
+            embedded = embedded + self.segment(segment_ids)
+        return self.dropout(self.norm(embedded.to(self.compute_dtype)))
+
+
+def tied_logits(
+    x: Float[Tensor, "tokens d_model"], embedding: nn.Embedding
+) -> Float[Tensor, "tokens vocab"]:
+    """Scores every token of the vocabulary with the embedding table itself (Press & Wolf, 2017).
+
+    Args:
+        x: Last hidden states.
+        embedding: The table.
+
+    Returns:
+        Logits, in the precision of ``x``.
+    """
+    return F.linear(x, embedding.weight.to(x.dtype))

@@ -1,0 +1,56 @@
+"""The position-wise feed-forward network (Vaswani et al., 2017, section 3.3)."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lowkey.nn.linear import Linear
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    # The tanh approximation: not interchangeable, it differs by up to 4.7e-4.
+    "gelu_new": partial(F.gelu, approximate="tanh"),
+    "silu": F.silu,
+}
+
+
+class FeedForward(nn.Module):
+    r"""Widens each token, applies a non-linearity, and narrows it again.
+
+    .. math:: \mathrm{FFN}(x) = \mathrm{activation}(x W_\text{up} + b_\text{up}) W_\text{down}
+              + b_\text{down}
+
+    Args:
+        d_model: Width of input and output.
+        d_ff: Width between them.
+        activation: A key of ``ACTIVATIONS``.
+
+    Raises:
+        ValueError: If the activation is not known.
+
+    References:
+        Vaswani et al., "Attention Is All You Need", 2017, equation 2.
+    """
+
+    def __init__(self, d_model: int, d_ff: int, activation: str = "relu"):
+        super().__init__()
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"no activation {activation!r}; there are {', '.join(ACTIVATIONS)}")
+        self.up = Linear(d_model, d_ff)
+        self.down = Linear(d_ff, d_model)
+        self.activation = ACTIVATIONS[activation]
+
+    def forward(self, x: Float[Tensor, "tokens d_model"]) -> Float[Tensor, "tokens d_model"]:
+        """Maps each token by itself.
+
+        Args:
+            x: Tokens.
+
+        Returns:
+            As many tokens.
+        """
+        return self.down(self.activation(self.up(x)))

@@ -1,0 +1,185 @@
+"""Cuts a ragged batch into groups of sentences of similar length, for batched matrix products.
+
+The only place of the package where padding exists. A plan is made once per batch and kept on its
+layout, so that every layer and head uses the same index tensors.
+"""
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from lowkey.nn.layout import SequenceLayout
+
+# Lengths are rounded up to this many tokens before they are compared: odd sizes make both the
+# matrix products and the softmax slower than a little padding does.
+_LENGTH_STEP = 8
+# What starting one more group costs, in attention weights that could be computed meanwhile.
+_GROUP_COST = 20_000
+
+
+@dataclass
+class Group:
+    """Sentences that are computed together, each padded to the longest of them.
+
+    Row indices count (token, head) pairs: row ``token * num_heads + head``.
+    """
+
+    num_sentences: int
+    query_rows: Tensor  # (sentences * heads * queries,) where each cell is read from
+    key_rows: Tensor
+    query_slots: Tensor  # the same cells, where results go: padding to the row after the last
+    key_slots: Tensor
+    query_padding: Tensor | None  # cells that hold no query; None where all do
+    allowed: Tensor | None  # True where a query may look; None where it may look everywhere
+    _biases: dict[torch.dtype, Tensor] = field(default_factory=dict)
+    _shape: tuple[int, int] = (0, 0)
+
+    def bias(self, num_heads: int, dtype: torch.dtype) -> Tensor:
+        """Gives what is added to the scores: 0 where a query may look, minus infinity elsewhere.
+
+        Args:
+            num_heads: Heads that share the bias.
+            dtype: Precision of the scores.
+
+        Returns:
+            A view of the shape (sentences * heads, queries, keys).
+        """
+        shape = (self.num_sentences * num_heads, *self._shape)
+        if dtype not in self._biases:
+            device = self.query_rows.device
+            bias = torch.zeros((1, 1, 1), dtype=dtype, device=device)
+            if self.allowed is not None:
+                bias = torch.zeros(self.allowed.shape, dtype=dtype, device=device)
+                bias.masked_fill_(~self.allowed, float("-inf"))
+                if len(bias) > 1:
+                    bias = bias.repeat_interleave(num_heads, 0)
+            self._biases[dtype] = bias
+        return self._biases[dtype].expand(shape)
+
+
+@dataclass
+class Plan:
+    """How one pair of layouts is computed: the groups, and the layout that keeps its ids valid."""
+
+    num_heads: int
+    groups: list[Group]
+    memory_layout: SequenceLayout | None  # None for self-attention: no cycle to collect
+
+
+def plan_groups(
+    layout: SequenceLayout, memory_layout: SequenceLayout, num_heads: int, causal: bool
+) -> Plan:
+    """Finds the groups for attention from one layout to another.
+
+    Args:
+        layout: Sentences of the queries.
+        memory_layout: Sentences of the keys, as many.
+        num_heads: Number of heads.
+        causal: Whether a query sees only keys up to its own position.
+
+    Returns:
+        The plan, made once and then kept on ``layout``.
+
+    Raises:
+        ValueError: If the layouts do not fit each other.
+    """
+    itself = layout is memory_layout
+    key = (None if itself else id(memory_layout), num_heads, causal)
+    if key not in layout.plans:
+        if layout.num_sentences != memory_layout.num_sentences:
+            raise ValueError(
+                f"{layout.num_sentences} sentences ask, {memory_layout.num_sentences} answer"
+            )
+        if causal and not torch.equal(layout.lengths, memory_layout.lengths):
+            raise ValueError("causal attention needs queries and keys of the same lengths")
+        groups = [
+            _make_group(sentences, layout, memory_layout, num_heads, causal)
+            for sentences in _partition(layout.lengths, memory_layout.lengths, num_heads)
+        ]
+        layout.plans[key] = Plan(num_heads, groups, None if itself else memory_layout)
+    return layout.plans[key]  # type: ignore[no-any-return] # plans of any kind may be kept
+
+
+def _partition(queries: Tensor, keys: Tensor, num_heads: int) -> list[Tensor]:
+    """Cuts the sentences, sorted by length, where the padding saved pays for one more group.
+
+    Dynamic programming over the distinct (rounded) key lengths, shortest first:
+    best[j] = min over i < j of best[i] + cost of one group from i to j.
+    """
+    rounded = (keys + _LENGTH_STEP - 1) // _LENGTH_STEP
+    order = torch.argsort(rounded, stable=True)
+    _, counts = torch.unique_consecutive(rounded[order], return_counts=True)
+    ends = [0, *counts.cumsum(0).tolist()]
+    sorted_queries, sorted_keys = queries[order], keys[order]
+    bins = list(pairwise(ends))
+    longest_query = [int(sorted_queries[a:b].max()) for a, b in bins]
+    longest_key = [int(sorted_keys[a:b].max()) for a, b in bins]
+    best, cut = [0.0], [0]
+    for j in range(1, len(ends)):
+        options = []
+        query = key = 0
+        for i in range(j - 1, -1, -1):
+            query, key = max(query, longest_query[i]), max(key, longest_key[i])
+            cells = (ends[j] - ends[i]) * query * key * num_heads
+            options.append((best[i] + cells + _GROUP_COST, i))
+        cost, i = min(options)
+        best.append(cost)
+        cut.append(i)
+    groups, j = [], len(ends) - 1
+    while j:
+        groups.append(order[ends[cut[j]] : ends[j]])
+        j = cut[j]
+    return groups[::-1]
+
+
+def _make_group(
+    sentences: Tensor,
+    layout: SequenceLayout,
+    memory_layout: SequenceLayout,
+    num_heads: int,
+    causal: bool,
+) -> Group:
+    """Makes the index tensors of one group."""
+    query_rows, query_slots, query_real = _cells(sentences, layout, num_heads)
+    if layout is memory_layout:
+        key_rows, key_slots, key_real = query_rows, query_slots, query_real
+    else:
+        key_rows, key_slots, key_real = _cells(sentences, memory_layout, num_heads)
+    allowed = None
+    length = key_real.shape[1]
+    if causal:
+        # Padding stands behind every real token, so the causal mask hides it from real queries.
+        allowed = torch.ones((1, length, length), dtype=torch.bool, device=layout.device).tril()
+    elif not bool(key_real.all()):
+        allowed = key_real.unsqueeze(1)
+    padding = None
+    if not bool(query_real.all()):
+        cells = query_real.unsqueeze(1).expand(-1, num_heads, -1).reshape(-1)
+        padding = (~cells).nonzero().squeeze(1)
+    return Group(
+        num_sentences=len(sentences),
+        query_rows=query_rows,
+        key_rows=key_rows,
+        query_slots=query_slots,
+        key_slots=key_slots,
+        query_padding=padding,
+        allowed=allowed,
+        _shape=(query_real.shape[1], length),
+    )
+
+
+def _cells(
+    sentences: Tensor, layout: SequenceLayout, num_heads: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Finds the cells of a group: the rows to read, the slots to write, and which are real."""
+    chosen = sentences.to(layout.device)
+    lengths = layout.lengths.to(layout.device)[chosen].unsqueeze(1)
+    column = torch.arange(int(layout.lengths[sentences].max()), device=layout.device)
+    real = column < lengths
+    tokens = (layout.starts[chosen].unsqueeze(1) + column).masked_fill(~real, 0)
+    heads = torch.arange(num_heads, device=layout.device).view(1, -1, 1)
+    rows = tokens.unsqueeze(1) * num_heads + heads
+    slots = rows.masked_fill(~real.unsqueeze(1), layout.num_tokens * num_heads)
+    return rows.reshape(-1), slots.reshape(-1), real
