@@ -1,0 +1,48 @@
+"""The options of LoRA, under the names PEFT's users know. Knows no torch."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from lowkey.config import Config
+
+# What the preset names of target_modules stand for, as last parts of module names.
+TARGET_PRESETS: dict[str, tuple[str, ...]] = {
+    "qv": ("query", "value"),
+    "attention": ("query", "key", "value", "out"),
+    "feed-forward": ("up", "down"),
+    "all-linear": ("query", "key", "value", "out", "up", "down"),
+}
+
+
+class LoRAConfig(Config):
+    """How to adapt a model.
+
+    Args:
+        r: Rank of the update.
+        lora_alpha: The update is scaled by lora_alpha / r.
+        lora_dropout: Probability that one input feature of the update is dropped.
+        target_modules: A preset (qv, attention, feed-forward, all-linear), or the names of the
+            linear maps to adapt: whole module names, or their last parts.
+        modules_to_save: Modules trained whole and saved with the adapter, such as the head.
+        use_rslora: Scale by lora_alpha / sqrt(r) instead (Kalajdzievski, 2023).
+    """
+
+    r: Annotated[int, Field(ge=1, le=1024)] = 8
+    lora_alpha: Annotated[float, Field(gt=0, le=1e6)] = 16
+    lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    target_modules: str | list[str] = "all-linear"
+    modules_to_save: list[str] = Field(default=["classifier"])
+    use_rslora: bool = False
+
+    @property
+    def scaling(self) -> float:
+        """The factor in front of B A."""
+        return self.lora_alpha / (self.r**0.5 if self.use_rslora else self.r)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names to adapt, presets spelled out."""
+        if isinstance(self.target_modules, str):
+            return TARGET_PRESETS.get(self.target_modules, (self.target_modules,))
+        return tuple(self.target_modules)

@@ -1,0 +1,152 @@
+r"""A linear map with a low-rank update: :math:`y = x W^\top + b + s \, (x A^\top) B^\top`."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lowkey.lora.config import LoRAConfig
+from lowkey.nn.dropout import Dropout, keep_bits, keep_where
+
+
+class LoRALinear(nn.Linear):
+    r"""A ``Linear`` that learns :math:`\Delta W = s B A` beside its own frozen weight.
+
+    It adopts the parameters of the map it replaces, so their names in a checkpoint do not change;
+    ``lora_A`` and ``lora_B`` come beside them under PEFT's names. B starts at zero, so a fresh
+    adapter changes nothing.
+
+    Args:
+        linear: The map to adapt; its parameters are taken over, not copied.
+        config: Rank, scale and dropout.
+        generator: Source of randomness for A; torch's global one if None.
+
+    References:
+        Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021, equation 3;
+        Kalajdzievski, "A Rank Stabilization Scaling Factor for Fine-Tuning with LoRA", 2023.
+
+    Example:
+        >>> linear = nn.Linear(6, 4)
+        >>> adapted = LoRALinear(linear, LoRAConfig(r=2))
+        >>> adapted.weight is linear.weight, adapted.delta_weight().shape
+        (True, torch.Size([4, 6]))
+    """
+
+    def __init__(
+        self, linear: nn.Linear, config: LoRAConfig, generator: torch.Generator | None = None
+    ):
+        # On the meta device nothing is allocated for the weight that is replaced at once.
+        super().__init__(
+            linear.in_features, linear.out_features, bias=linear.bias is not None, device="meta"
+        )
+        self.weight = linear.weight
+        self.bias = linear.bias
+        device = linear.weight.device
+        # In fp32 whatever the frozen weight is kept in: these are the parameters that train.
+        self.lora_A = nn.Linear(linear.in_features, config.r, bias=False, device=device)
+        self.lora_B = nn.Linear(config.r, linear.out_features, bias=False, device=device)
+        nn.init.kaiming_uniform_(self.lora_A.weight, a=5**0.5, generator=generator)
+        nn.init.zeros_(self.lora_B.weight)
+        self.lora_dropout = Dropout(config.lora_dropout)
+        self.scaling = config.scaling
+        self._original: Tensor | None = None
+        self.train(linear.training)
+
+    @property
+    def merged(self) -> bool:
+        """Whether the update is part of ``weight`` now."""
+        return self._original is not None
+
+    def forward(self, input: Float[Tensor, "*rows in_features"]) -> Float[Tensor, "*rows out"]:
+        """Maps each row, update included.
+
+        Args:
+            input: Rows of features.
+
+        Returns:
+            Rows of the same precision.
+        """
+        if self.merged:
+            bias = None if self.bias is None else self.bias.to(input.dtype)
+            return F.linear(input, self.weight.to(input.dtype), bias)
+        output = _LoRAFunction.apply(
+            input.reshape(-1, self.in_features),
+            self.weight,
+            self.bias,
+            self.lora_A.weight,
+            self.lora_B.weight,
+            self.scaling,
+            self.lora_dropout.rate,
+            self.lora_dropout.generator,
+        )
+        return output.view(*input.shape[:-1], self.out_features)
+
+    def delta_weight(self) -> Float[Tensor, "out in_features"]:
+        """Computes the update, in fp32: the one place where it is written.
+
+        Returns:
+            :math:`s B A`.
+        """
+        return self.scaling * (self.lora_B.weight.float() @ self.lora_A.weight.float())
+
+    @torch.no_grad()
+    def merge(self) -> None:
+        """Adds the update to the weight and keeps the original; does nothing if merged."""
+        if self._original is None:
+            self._original = self.weight.detach().clone()
+            self.weight.copy_(self.weight.float() + self.delta_weight())
+
+    @torch.no_grad()
+    def unmerge(self) -> None:
+        """Puts the original weight back, bit for bit; does nothing if not merged."""
+        if self._original is not None:
+            # Subtracting the update would not give it back: in fp32 a fifth of the weights differ.
+            self.weight.copy_(self._original)
+            self._original = None
+
+
+class _LoRAFunction(torch.autograd.Function):
+    """Forward and backward written out: one dropped input is recomputed, not kept per layer."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        a: Tensor,
+        b: Tensor,
+        scaling: float,
+        dropout: float,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        x = x.contiguous()
+        keep = keep_bits(tuple(x.shape), dropout, generator, x.device) if dropout else None
+        dropped = x if keep is None else keep_where(x, keep, dropout)
+        low = dropped @ a.to(x.dtype).t()
+        output = F.linear(x, weight.to(x.dtype), None if bias is None else bias.to(x.dtype))
+        output.addmm_(low, b.to(x.dtype).t(), alpha=scaling)
+        ctx.save_for_backward(x, weight, bias, a, b, keep, low)
+        ctx.scaling, ctx.dropout = scaling, dropout
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        x, weight, bias, a, b, keep, low = ctx.saved_tensors
+        grad = grad_outputs[0].contiguous()
+        low_grad = (grad @ b.to(grad.dtype)).mul_(ctx.scaling)
+        dropped = x if keep is None else keep_where(x, keep, ctx.dropout)
+        da = (low_grad.t() @ dropped).to(a.dtype)
+        db = (grad.t() @ low).mul_(ctx.scaling).to(b.dtype)
+        dx = dw = dbias = None
+        if ctx.needs_input_grad[0]:
+            dx = grad @ weight.to(grad.dtype)
+            through = low_grad @ a.to(grad.dtype)
+            dx.add_(through if keep is None else keep_where(through, keep, ctx.dropout))
+        if ctx.needs_input_grad[1]:
+            dw = (grad.t() @ x).to(weight.dtype)
+        if bias is not None and ctx.needs_input_grad[2]:
+            dbias = grad.sum(0).to(bias.dtype)
+        return dx, dw, dbias, da, db, None, None, None

@@ -1,0 +1,115 @@
+"""Sizes of the networks. Knows no torch, so that a bad recipe is answered at once."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from lowkey.config import Config
+
+# Bounds far above any model of this field: a hostile file must not reach an allocation.
+Count = Annotated[int, Field(ge=1, le=1024)]
+Width = Annotated[int, Field(ge=1, le=65_536)]
+Vocabulary = Annotated[int, Field(ge=1, le=10_000_000)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Activation = Literal["relu", "gelu", "gelu_new", "silu"]
+
+
+def refuse_uneven_heads(d_model: int, num_heads: int) -> None:
+    """Refuses a number of heads that does not divide the width.
+
+    Args:
+        d_model: Width, in features.
+        num_heads: Attention heads.
+
+    Raises:
+        ValueError: If the heads cannot share the width evenly; names the nearest that can.
+    """
+    if d_model % num_heads:
+        fitting = [heads for heads in range(1, d_model + 1) if d_model % heads == 0]
+        nearest = min(fitting, key=lambda heads: abs(heads - num_heads))
+        width = max(num_heads, d_model // num_heads * num_heads)
+        raise ValueError(
+            f"d_model {d_model} is not divisible by num_heads {num_heads}"
+            f" — use {nearest} heads, or d_model {width}"
+        )
+
+
+class _Network(Config):
+    d_model: Width
+    num_heads: Count
+    d_ff: Width
+    dropout: Rate = 0.1
+    attention_dropout: Rate = 0.1
+    max_positions: Annotated[int, Field(ge=1, le=1_000_000)] = 512
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> "_Network":
+        refuse_uneven_heads(self.d_model, self.num_heads)
+        return self
+
+
+class EncoderConfig(_Network):
+    """A BERT-family encoder.
+
+    Args:
+        vocab_size: Number of tokens.
+        d_model: Width, in features.
+        num_layers: Number of blocks.
+        num_heads: Attention heads; a divisor of ``d_model``.
+        d_ff: Width of the feed-forward network.
+        max_positions: Longest sentence, in tokens.
+        num_segments: Number of segments (the texts of a pair).
+        activation: Non-linearity of the feed-forward network.
+        norm_eps: What layer normalisation adds to the variance.
+        dropout: Probability that one hidden feature is dropped.
+        attention_dropout: Probability that one attention weight is dropped.
+    """
+
+    vocab_size: Vocabulary
+    num_layers: Count
+    num_segments: Count = 2
+    activation: Activation = "gelu"
+    norm_eps: Annotated[float, Field(gt=0, le=0.1)] = 1e-12
+
+
+class TransformerConfig(_Network):
+    """An encoder-decoder Transformer.
+
+    Args:
+        source_vocab_size: Number of source tokens.
+        target_vocab_size: Number of target tokens.
+        d_model: Width, in features.
+        num_heads: Attention heads; a divisor of ``d_model``.
+        num_encoder_layers: Number of encoder blocks.
+        num_decoder_layers: Number of decoder blocks.
+        d_ff: Width of the feed-forward networks.
+        norm: "post" (the paper) or "pre".
+        positions: "sinusoidal" (the paper) or "learned".
+        max_positions: Longest sentence that learned positions can number.
+        activation: Non-linearity of the feed-forward networks.
+        dropout: Probability that one hidden feature is dropped.
+        attention_dropout: Probability that one attention weight is dropped.
+        tie_embeddings: Whether the target table is the output projection too.
+        share_embeddings: Whether source and target share one table; needs one vocabulary.
+    """
+
+    source_vocab_size: Vocabulary
+    target_vocab_size: Vocabulary
+    num_encoder_layers: Count
+    num_decoder_layers: Count
+    norm: Literal["post", "pre"] = "post"
+    positions: Literal["sinusoidal", "learned"] = "sinusoidal"
+    activation: Activation = "relu"
+    tie_embeddings: bool = True
+    share_embeddings: bool = False
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> "TransformerConfig":
+        if self.positions == "sinusoidal" and self.d_model % 2:
+            raise ValueError(f"sinusoidal positions need an even d_model, got {self.d_model}")
+        if self.share_embeddings and self.source_vocab_size != self.target_vocab_size:
+            raise ValueError(
+                f"share_embeddings needs one vocabulary, but source has {self.source_vocab_size}"
+                f" tokens and target {self.target_vocab_size}"
+            )
+        return self

@@ -1,0 +1,217 @@
+"""The encoder-decoder Transformer of "Attention Is All You Need" (Vaswani et al., 2017)."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from lowkey.models.config import TransformerConfig
+from lowkey.nn.blocks import BlockCache, BlockShape, DecoderBlock, EncoderBlock
+from lowkey.nn.embeddings import TransformerEmbeddings, tied_logits
+from lowkey.nn.layout import SequenceLayout
+from lowkey.nn.linear import LayerNorm, Linear
+
+
+class Transformer(nn.Module):
+    """Reads a source sentence and writes a target sentence, token by token.
+
+    Linear weights start Xavier-uniform (Glorot & Bengio, 2010) with zero biases, embeddings normal
+    with a standard deviation of 1 / sqrt(d_model); the paper does not say.
+
+    Args:
+        config: Sizes and rates.
+        kernel: How attention is computed (see ``lowkey.nn.kernels``).
+
+    References:
+        Vaswani et al., "Attention Is All You Need", 2017, arXiv:1706.03762.
+
+    Example:
+        >>> config = TransformerConfig(
+        ...     source_vocab_size=9, target_vocab_size=7, d_model=4, num_heads=2, d_ff=8,
+        ...     num_encoder_layers=1, num_decoder_layers=1)
+        >>> model = Transformer(config).eval()
+        >>> source, target = SequenceLayout([2, 1]), SequenceLayout([1, 3])
+        >>> model(torch.tensor([1, 2, 3]), source, torch.tensor([1, 1, 4, 5]), target).shape
+        torch.Size([4, 7])
+    """
+
+    def __init__(self, config: TransformerConfig, *, kernel: str = "auto"):
+        super().__init__()
+        self.config = config
+        shape = BlockShape(
+            d_model=config.d_model,
+            num_heads=config.num_heads,
+            d_ff=config.d_ff,
+            activation=config.activation,
+            dropout=config.dropout,
+            attention_dropout=config.attention_dropout,
+            pre_norm=config.norm == "pre",
+            kernel=kernel,
+        )
+        target = nn.Embedding(config.target_vocab_size, config.d_model)
+        source = target
+        if not config.share_embeddings:
+            source = nn.Embedding(config.source_vocab_size, config.d_model)
+        settings = (config.positions, config.max_positions, config.dropout)
+        self.source_embeddings = TransformerEmbeddings(source, *settings)
+        self.target_embeddings = TransformerEmbeddings(target, *settings)
+        self.encoder_blocks = nn.ModuleList(
+            EncoderBlock(shape) for _ in range(config.num_encoder_layers)
+        )
+        self.decoder_blocks = nn.ModuleList(
+            DecoderBlock(shape) for _ in range(config.num_decoder_layers)
+        )
+        # Pre-norm leaves the last residual sum unnormalised; post-norm has nothing left to do.
+        pre_norm = config.norm == "pre"
+        self.encoder_norm = LayerNorm(config.d_model) if pre_norm else nn.Identity()
+        self.decoder_norm = LayerNorm(config.d_model) if pre_norm else nn.Identity()
+        self.output = None
+        if not config.tie_embeddings:
+            self.output = Linear(config.d_model, config.target_vocab_size, bias=False)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        for embeddings in (self.source_embeddings, self.target_embeddings):
+            nn.init.normal_(embeddings.token.weight, std=self.config.d_model**-0.5)
+
+    def compute_in(self, dtype: torch.dtype) -> "Transformer":
+        """Chooses the precision of the activations; the weights stay in theirs.
+
+        Args:
+            dtype: torch.float32 or torch.bfloat16.
+
+        Returns:
+            The model itself.
+        """
+        self.source_embeddings.compute_dtype = dtype
+        self.target_embeddings.compute_dtype = dtype
+        return self
+
+    def encode(
+        self, source_ids: Int[Tensor, " tokens"], source_layout: SequenceLayout
+    ) -> Float[Tensor, "tokens d_model"]:
+        """Reads the source.
+
+        Args:
+            source_ids: Source tokens.
+            source_layout: Their sentences.
+
+        Returns:
+            The memory that the decoder attends to, one vector per source token.
+        """
+        x = self.source_embeddings(source_ids, source_layout.positions)
+        for block in self.encoder_blocks:
+            x = block(x, source_layout)
+        return self.encoder_norm(x)
+
+    def forward(
+        self,
+        source_ids: Int[Tensor, " source_tokens"],
+        source_layout: SequenceLayout,
+        target_ids: Int[Tensor, " target_tokens"],
+        target_layout: SequenceLayout,
+    ) -> Float[Tensor, "target_tokens vocab"]:
+        """Scores the next token at every position of the target (teacher forcing).
+
+        Args:
+            source_ids: Source tokens.
+            source_layout: Their sentences.
+            target_ids: Target tokens, each sentence beginning with the begin token.
+            target_layout: Their sentences, as many.
+
+        Returns:
+            Logits of the token after each target token.
+        """
+        memory = self.encode(source_ids, source_layout)
+        x = self.target_embeddings(target_ids, target_layout.positions)
+        for block in self.decoder_blocks:
+            x = block(x, target_layout, memory, source_layout)
+        return self.logits(self.decoder_norm(x))
+
+    def logits(self, x: Float[Tensor, "tokens d_model"]) -> Float[Tensor, "tokens vocab"]:
+        """Scores every token of the target vocabulary.
+
+        Args:
+            x: Decoder states.
+
+        Returns:
+            Logits.
+        """
+        if self.output is None:
+            return tied_logits(x, self.target_embeddings.token)
+        return self.output(x)
+
+    def start(
+        self, source_ids: Int[Tensor, " tokens"], source_layout: SequenceLayout
+    ) -> "TransformerDecoding":
+        """Begins to translate a batch.
+
+        Args:
+            source_ids: Source tokens.
+            source_layout: Their sentences.
+
+        Returns:
+            A state that the searches of ``lowkey.decoding`` can step.
+        """
+        return TransformerDecoding(self, source_ids, source_layout)
+
+
+class TransformerDecoding:
+    """A batch being decoded: implements ``lowkey.decoding.decodable.Decodable``.
+
+    Rows are hypotheses, sentence by sentence, equally many for each.
+
+    Args:
+        model: The model, in evaluation mode.
+        source_ids: Source tokens.
+        source_layout: Their sentences.
+    """
+
+    device: torch.device
+
+    def __init__(self, model: Transformer, source_ids: Tensor, source_layout: SequenceLayout):
+        self.model = model
+        self.num_sentences = source_layout.num_sentences
+        self.vocab_size = model.config.target_vocab_size
+        self.device = source_ids.device
+        memory = model.encode(source_ids, source_layout)
+        self._caches: list[BlockCache] = [
+            block.cache(memory, source_layout)
+            for block in model.decoder_blocks
+            if isinstance(block, DecoderBlock)
+        ]
+        # What is live: sentences leave when they are done, and rows multiply with the beams.
+        self._live_rows = self._live_sentences = self.num_sentences
+
+    def step(self, tokens: Int[Tensor, " rows"]) -> Float[Tensor, "rows vocab"]:
+        """Appends one token to every row.
+
+        Args:
+            tokens: The newest token of each row; the begin token at first.
+
+        Returns:
+            Logits of the next token, in fp32.
+        """
+        positions = torch.full_like(tokens, self._caches[0].itself.length)
+        layout = SequenceLayout(torch.ones(len(tokens), dtype=torch.int64), self.device)
+        x = self.model.target_embeddings(tokens, positions)
+        for block, cache in zip(self.model.decoder_blocks, self._caches, strict=True):
+            x = block.step(x, layout, cache)  # type: ignore[operator] # ModuleList forgets types
+        return self.model.logits(self.model.decoder_norm(x)).float()
+
+    def reorder(self, rows: Int[Tensor, " new_rows"]) -> None:
+        """Makes new row i continue old row ``rows[i]``; may drop sentences or multiply rows.
+
+        Args:
+            rows: Old rows, in their new order, the rows of a sentence side by side.
+        """
+        parents = rows // (self._live_rows // self._live_sentences)
+        sentences = torch.unique_consecutive(parents)
+        for cache in self._caches:
+            cache.itself.reorder(rows)
+            cache.memory.reorder(sentences)
+        self._live_rows, self._live_sentences = len(rows), len(sentences)
