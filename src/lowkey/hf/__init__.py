@@ -1,0 +1,1 @@
+"""Everything that knows a Hugging Face format: names, configurations, weights, PEFT files."""

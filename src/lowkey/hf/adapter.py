@@ -1,0 +1,190 @@
+"""LoRA adapters in PEFT's files, both ways; the base weights are not in them."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from torch import nn
+
+from lowkey.errors import DataError, MissingInputError, shown
+from lowkey.files import TensorInfo, tensor_infos, write_json, write_tensors
+from lowkey.hf.adapter_config import AdapterConfigFile, adapter_json, read_adapter_config
+from lowkey.hf.bert_names import BERT_NAMES
+from lowkey.hf.model_folder import ADAPTER_CONFIG, make_folder
+from lowkey.hf.weights import match, read_matched
+from lowkey.lora.config import LoRAConfig
+from lowkey.lora.inject import adapters, inject, matches
+from lowkey.models.heads import SequenceClassifier
+
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+PREFIX = "base_model.model."
+"""What peft's two wrappers put in front of every name."""
+
+SAVED_MODULES = {"classifier": "classifier", "pooler": "encoder.pooler"}
+"""The modules an adapter may hold whole: the name in both libraries, and where ours is."""
+
+NOT_IN_BERT = frozenset({"score"})
+"""peft adds this head of other families to modules_to_save whenever the task is SEQ_CLS."""
+
+
+def save_adapter(
+    model: SequenceClassifier,
+    folder: Path,
+    *,
+    lora_config: LoRAConfig,
+    base_name: str,
+    task_type: str = "SEQ_CLS",
+) -> None:
+    """Writes the low-rank updates and the modules trained whole, as peft saves them.
+
+    Args:
+        model: A classifier that ``inject`` has adapted.
+        folder: Where to write ``adapter_config.json`` and ``adapter_model.safetensors``; made if
+            missing.
+        lora_config: What the model was adapted with.
+        base_name: Name or folder of the base model.
+        task_type: peft's name of the task.
+
+    Raises:
+        ValueError: If the model has no adapter, or if a module to save is not one that adapters
+            of this model can hold.
+        CannotWriteError: If a file cannot be written.
+    """
+    adapted = adapters(model)
+    strange = set(lora_config.modules_to_save) - SAVED_MODULES.keys()
+    if not adapted or strange:
+        raise ValueError(f"cannot save {len(adapted)} adapted modules with {sorted(strange)}")
+    whole = tuple(f"{SAVED_MODULES[module]}." for module in lora_config.modules_to_save)
+    state = model.state_dict()
+    kept = [name for name in state if ".lora_" in name or name.startswith(whole)]
+    others = {name.rpartition(".")[0] for name in state if name not in kept} - adapted.keys()
+    config = adapter_json(
+        lora_config,
+        target_modules=_endings(
+            {BERT_NAMES.theirs(name) for name in adapted},
+            {BERT_NAMES.theirs(name) for name in others},
+        ),
+        base_name=base_name,
+        task_type=task_type,
+    )
+    make_folder(folder)
+    tensors = {_their_name(name): state[name].float() for name in kept}
+    write_tensors(folder / ADAPTER_WEIGHTS, tensors, {"format": "pt"})
+    write_json(folder / ADAPTER_CONFIG, config)
+
+
+def load_adapter(model: SequenceClassifier, folder: Path) -> LoRAConfig:
+    """Adapts a model with what an adapter folder holds.
+
+    Args:
+        model: The base the adapter was trained on, without adapters; changed in place, and only
+            once everything has been checked.
+        folder: A folder with ``adapter_config.json`` and ``adapter_model.safetensors``.
+
+    Returns:
+        The adapter's options, with its targets by our full names.
+
+    Raises:
+        ValueError: If the model has adapters already.
+        MissingInputError: If a file is missing.
+        DataError: If the adapter is not one that lowkey can compute exactly, or not for this
+            model: other modules, shapes, or tensors too few or too many.
+    """
+    if adapters(model):
+        raise ValueError("the model has adapters already")
+    config = read_adapter_config(folder)
+    infos = tensor_infos(_weights_file(folder))
+    whole = _modules_to_save(config, folder)
+    inside = tuple(f"{SAVED_MODULES[module]}." for module in whole)
+    linears = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and not f"{name}.".startswith(inside)
+    }
+    targets = _targets(config, linears, infos, folder)
+    shapes = {n: tuple(p.shape) for n, p in model.state_dict().items() if n.startswith(inside)}
+    for name in targets:
+        shapes[f"{name}.lora_A.weight"] = (config.r, linears[name].in_features)
+        shapes[f"{name}.lora_B.weight"] = (linears[name].out_features, config.r)
+    path = folder / ADAPTER_WEIGHTS
+    fix = "the adapter was made for another model, or its two files do not belong together"
+    keys = match(infos, shapes, _our_name, _their_name, where=str(path), fix=fix)
+    tensors = read_matched(path, keys)
+    lora_config = LoRAConfig(
+        r=config.r,
+        lora_alpha=config.lora_alpha,
+        lora_dropout=config.lora_dropout,
+        target_modules=targets,
+        modules_to_save=whole,
+        use_rslora=config.use_rslora,
+    )
+    inject(model, lora_config)
+    model.load_state_dict(tensors, strict=False)
+    return lora_config
+
+
+def _our_name(key: str) -> str:
+    name = key.removeprefix(PREFIX)
+    if name == key:
+        raise KeyError(key)
+    # An adapter of a bare BertModel lacks the prefix, as its checkpoint does.
+    return BERT_NAMES.ours(name if name.startswith(("bert.", "classifier.")) else f"bert.{name}")
+
+
+def _their_name(name: str) -> str:
+    return PREFIX + BERT_NAMES.theirs(name)
+
+
+def _weights_file(folder: Path) -> Path:
+    path = folder / ADAPTER_WEIGHTS
+    pickled = path.with_suffix(".bin")
+    if pickled.exists() and not path.exists():
+        raise MissingInputError(
+            f"{folder} holds only {pickled.name}, a pickle file that can run code when opened",
+            fix="load it where you trust it with peft and call save_pretrained",
+        )
+    return path
+
+
+def _modules_to_save(config: AdapterConfigFile, folder: Path) -> list[str]:
+    """The modules the adapter holds whole, by our names, each once."""
+    wanted = dict.fromkeys(config.modules_to_save or [])
+    for name in wanted:
+        if name not in SAVED_MODULES and name not in NOT_IN_BERT:
+            raise DataError(
+                f"modules_to_save holds {shown(name)}",
+                where=str(folder / ADAPTER_CONFIG),
+                fix=f"lowkey loads {', '.join(SAVED_MODULES)}",
+            )
+    return [name for name in wanted if name in SAVED_MODULES]
+
+
+def _targets(
+    config: AdapterConfigFile,
+    linears: Mapping[str, nn.Linear],
+    infos: Mapping[str, TensorInfo],
+    folder: Path,
+) -> list[str]:
+    """The linear maps that ``target_modules`` names, by peft's rule for lists."""
+    theirs = {BERT_NAMES.theirs(name): name for name in linears}
+    wanted = config.target_modules
+    absent = [t for t in wanted if not any(matches(name, t) for name in theirs)]
+    if absent:
+        modules = [k.removesuffix(".lora_A.weight") for k in infos if k.endswith(".lora_A.weight")]
+        places = sum(any(matches(module, t) for t in absent) for module in modules)
+        known = sorted({name.rpartition(".")[2] for name in theirs})
+        raise DataError(
+            f"adapter {folder} wants modules {', '.join(absent[:4])} ({places} places); "
+            "this model has none",
+            fix=f"it was made for another family; BERT calls its linear maps {', '.join(known)}",
+        )
+    return [ours for name, ours in theirs.items() if any(matches(name, t) for t in wanted)]
+
+
+def _endings(chosen: Collection[str], others: Collection[str]) -> list[str]:
+    """The shortest endings of names that match all of the chosen modules and none of the others."""
+    endings = set()
+    for name in chosen:
+        parts = name.split(".")
+        candidates = (".".join(parts[i:]) for i in reversed(range(len(parts))))
+        endings.add(next(c for c in candidates if not any(matches(other, c) for other in others)))
+    return sorted(endings)

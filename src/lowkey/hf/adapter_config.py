@@ -1,0 +1,127 @@
+"""``adapter_config.json`` of a PEFT LoRA adapter, read strictly and written as peft writes it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from lowkey.errors import DataError, shown
+from lowkey.hf.model_folder import ADAPTER_CONFIG
+from lowkey.hf.schema import Schema, parse, read_object
+from lowkey.lora.config import LoRAConfig
+
+HARMLESS = frozenset(
+    {
+        # Notes about where the file comes from.
+        "auto_mapping",
+        "inference_mode",
+        "peft_version",
+        "revision",
+        # Options of features that are refused when they are on.
+        "ensure_weight_tying",
+        "megatron_core",
+        "qalora_group_size",
+        "runtime_config",
+    }
+)
+"""Keys that change no number by themselves."""
+
+_MODULE_NAME = r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$"
+Name = Annotated[str, Field(pattern=_MODULE_NAME, max_length=200)]
+
+
+class AdapterConfigFile(Schema):
+    """The keys of ``adapter_config.json`` that decide what a LoRA adapter computes.
+
+    peft 0.21 has 35 keys. Those absent here must be at a value that means "off".
+    """
+
+    peft_type: Literal["LORA"]
+    task_type: str | None = None
+    base_model_name_or_path: str | None = None
+    r: int = Field(ge=1, le=1024)
+    lora_alpha: float = Field(gt=0, le=1e6)
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1)
+    target_modules: list[Name] = Field(min_length=1, max_length=10_000)
+    modules_to_save: list[Name] | None = None
+    use_rslora: bool = False
+    bias: Literal["none"] = "none"
+    fan_in_fan_out: Literal[False] = False
+    # Other initialisations also change the base weights, which the adapter then needs.
+    init_lora_weights: Literal[True, False, "gaussian"] = True
+
+    @field_validator("target_modules", mode="before")
+    @classmethod
+    def _names_only(cls, value: object) -> object:
+        if isinstance(value, str):
+            raise ValueError(
+                f"target_modules is the text {shown(value)}, which peft reads as a regular "
+                "expression; lowkey takes a list of module names"
+            )
+        return value
+
+
+def read_adapter_config(folder: Path) -> AdapterConfigFile:
+    """Reads ``adapter_config.json`` of an adapter folder.
+
+    Args:
+        folder: An adapter folder.
+
+    Returns:
+        The checked values.
+
+    Raises:
+        MissingInputError: If there is no such file.
+        DataError: If the adapter is no LoRA, uses a variant of LoRA that lowkey does not have, or
+            has values out of bounds.
+    """
+    path = folder / ADAPTER_CONFIG
+    data = read_object(path)
+    kind = data.get("peft_type")
+    if kind != "LORA":
+        raise DataError(
+            f"peft_type {shown(kind)} is not supported", where=str(path), fix="lowkey loads LORA"
+        )
+    return parse(AdapterConfigFile, data, path=path, harmless=_is_off)
+
+
+def _is_off(key: str, value: Any) -> bool:
+    return key in HARMLESS or value is None or value is False or value in ({}, [], "")
+
+
+def adapter_json(
+    config: LoRAConfig,
+    *,
+    target_modules: Sequence[str],
+    base_name: str,
+    task_type: str,
+) -> dict[str, Any]:
+    """Describes an adapter in peft's words.
+
+    Args:
+        config: Rank, scaling, dropout and the modules saved whole.
+        target_modules: The adapted modules, by their Hugging Face names or unique endings of them.
+        base_name: Name or folder of the model it was trained on.
+        task_type: peft's name of the task, such as ``SEQ_CLS``.
+
+    Returns:
+        What belongs into ``adapter_config.json``.
+    """
+    alpha = config.lora_alpha
+    return {
+        "peft_type": "LORA",
+        "task_type": task_type,
+        "base_model_name_or_path": base_name,
+        "inference_mode": True,
+        "r": config.r,
+        # peft's type for it is int; a whole number stays one in the file.
+        "lora_alpha": int(alpha) if alpha == int(alpha) else alpha,
+        "lora_dropout": config.lora_dropout,
+        "target_modules": list(target_modules),
+        "modules_to_save": config.modules_to_save or None,
+        "use_rslora": config.use_rslora,
+        "bias": "none",
+        "fan_in_fan_out": False,
+        "init_lora_weights": True,
+    }

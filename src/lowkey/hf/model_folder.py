@@ -1,0 +1,97 @@
+"""What a model folder must hold before anything in it is opened, and how a new one is made."""
+
+from pathlib import Path
+
+from lowkey.errors import CannotWriteError, MissingInputError
+from lowkey.files import sha256_of
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+SHARDS = "model.safetensors.index.json"
+PICKLE = "pytorch_model.bin"
+ADAPTER_CONFIG = "adapter_config.json"
+
+_SAVE_AGAIN = (
+    "load it where you trust it with transformers and call save_pretrained, which writes "
+    f"{WEIGHTS}; then give that folder"
+)
+
+
+def check_model_folder(folder: Path, *, where: str | None = None) -> None:
+    """Refuses a folder that is no model, saying what it is instead.
+
+    Args:
+        folder: What the user gave.
+        where: The key or option that named it, for messages.
+
+    Raises:
+        MissingInputError: If there is no such folder, if it is a training run or an adapter, if it
+            cannot be read, or if it lacks ``config.json`` or weights in one safetensors file.
+    """
+    if not folder.is_dir():
+        kind = "is a file, not a model folder" if folder.exists() else "does not exist"
+        raise MissingInputError(f"{folder} {kind}", where=where, fix=f"give a folder with {CONFIG}")
+    try:
+        has = {path.name for path in folder.iterdir()}
+    except OSError as error:
+        raise MissingInputError(f"{folder} cannot be read: {error.strerror}", where=where) from None
+    if CONFIG not in has:
+        what, fix = _what_else(folder, has)
+        raise MissingInputError(what, where=where, fix=fix)
+    if WEIGHTS in has:
+        return
+    if SHARDS in has:
+        what, fix = f"{folder} holds its weights in several files, which is not supported yet", None
+    elif PICKLE in has:
+        what = f"{folder} holds only {PICKLE}, a pickle file that can run code when opened"
+        fix = _SAVE_AGAIN
+    else:
+        what, fix = (
+            f"{folder} holds no {WEIGHTS}",
+            f"if it has weights of another kind, {_SAVE_AGAIN}",
+        )
+    raise MissingInputError(what, where=where, fix=fix)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder to save a model into; one that exists is kept as it is.
+
+    Args:
+        folder: The folder; those above it are made too.
+
+    Raises:
+        CannotWriteError: If it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotWriteError(f"cannot make the folder {folder}: {error.strerror}") from None
+
+
+def base_identity(folder: Path) -> dict[str, str]:
+    """Names the weights an adapter is trained on, so that another base can be told apart.
+
+    Args:
+        folder: A model folder.
+
+    Returns:
+        ``name``, the folder's name, and ``sha256`` of its weights file.
+
+    Raises:
+        MissingInputError: If the folder is no model folder.
+    """
+    check_model_folder(folder)
+    return {"name": folder.name, "sha256": sha256_of(folder / WEIGHTS)}
+
+
+def _what_else(folder: Path, has: set[str]) -> tuple[str, str]:
+    """Says what a folder without a model is, and what to give instead."""
+    needs = f"a model folder holds {CONFIG} and {WEIGHTS}"
+    if has & {"config.yaml", "checkpoints"}:
+        what = f"{folder} is a training run, not a model folder"
+        if (folder / "best" / CONFIG).is_file():
+            return what, f"did you mean {folder / 'best'}? ({needs})"
+        return what, f"lowkey export {folder} --format merged --out DIR makes one ({needs})"
+    if ADAPTER_CONFIG in has:
+        return f"{folder} is an adapter, not a model", "give the model it was trained on"
+    return f"{folder} holds no {CONFIG}", needs

@@ -1,0 +1,117 @@
+"""Weights into parameters: every key of the file used once, every parameter written once.
+
+Names, shapes and dtypes come from the header of the file, so whatever is wrong with it is found
+before a single tensor is allocated.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lowkey.errors import DataError, shown
+from lowkey.files import TensorInfo, read_tensors
+
+DTYPES = ("float32", "float16", "bfloat16")
+MAX_PARAMETERS = 2_000_000_000
+"""Eight gibibytes in fp32: more than the largest published BERT-family encoder."""
+
+
+def match(
+    infos: Mapping[str, TensorInfo],
+    shapes: Mapping[str, tuple[int, ...]],
+    ours: Callable[[str], str | None],
+    theirs: Callable[[str], str],
+    *,
+    where: str,
+    fix: str,
+) -> dict[str, str]:
+    """Finds for each parameter the one key of a file that holds it.
+
+    Args:
+        infos: Header of the file.
+        shapes: Name and shape of every parameter to be written.
+        ours: Translates a key to the name of a parameter; None for a key that is left out for a
+            declared reason; ``KeyError`` for a key it does not know.
+        theirs: Translates the name of a parameter to the key it is looked for under.
+        where: The file, for messages.
+        fix: What may be the cause of a disagreement, for messages.
+
+    Returns:
+        The key for each parameter name.
+
+    Raises:
+        DataError: If a key has no place, if two keys have the same, if a parameter gets none, or
+            if a shape or dtype is not what the parameter needs.
+    """
+    keys: dict[str, str] = {}
+    strangers = []
+    for key in infos:
+        try:
+            name = ours(key)
+        except KeyError:
+            strangers.append(key)
+            continue
+        if name is None:
+            continue
+        if name not in shapes:
+            strangers.append(key)
+        elif name in keys:
+            what = f"{shown(keys[name])} and {shown(key)} are the same tensor"
+            raise DataError(what, where=where, fix=fix)
+        else:
+            keys[name] = key
+    missing = [theirs(name) for name in shapes if name not in keys]
+    if missing:
+        raise DataError(f"lacks {_listed(missing)}", where=where, fix=fix)
+    if strangers:
+        raise DataError(f"holds {_listed(strangers)} with no place here", where=where, fix=fix)
+    for name, key in keys.items():
+        shape, wanted = list(infos[key].shape), list(shapes[name])
+        if shape != wanted:
+            what = f"{shown(key)} has shape {shape}, the model needs {wanted}"
+            raise DataError(what, where=where, fix=fix)
+        if infos[key].dtype not in DTYPES:
+            what = f"{shown(key)} is {infos[key].dtype}, none of {', '.join(DTYPES)}"
+            raise DataError(what, where=where)
+    return keys
+
+
+def read_matched(path: Path, keys: Mapping[str, str]) -> dict[str, Tensor]:
+    """Reads what ``match`` found.
+
+    Args:
+        path: The safetensors file.
+        keys: The key for each parameter name.
+
+    Returns:
+        The tensors by parameter name, in fp32.
+
+    Raises:
+        DataError: If a tensor holds NaN or infinity.
+    """
+    tensors = read_tensors(path, names=set(keys.values()))
+    return {name: tensors[key].to(torch.float32) for name, key in keys.items()}
+
+
+def check_budget(shapes: Collection[tuple[int, ...]], *, where: str) -> None:
+    """Refuses a model that is larger than any lowkey can be meant for.
+
+    Args:
+        shapes: Shapes of its parameters.
+        where: The file that asks for them, for messages.
+
+    Raises:
+        DataError: If it has more than ``MAX_PARAMETERS``.
+    """
+    count = sum(torch.Size(shape).numel() for shape in shapes)
+    if count > MAX_PARAMETERS:
+        raise DataError(
+            f"asks for {count} parameters, more than the {MAX_PARAMETERS} lowkey loads", where=where
+        )
+
+
+def _listed(names: list[str]) -> str:
+    first = shown(names[0])
+    return f"the tensor {first}" if len(names) == 1 else f"{len(names)} tensors (first: {first})"
