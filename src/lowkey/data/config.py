@@ -1,0 +1,108 @@
+"""What a recipe says about the data and the tokenizers trained on it."""
+
+import string
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from lowkey.config import Config
+from lowkey.errors import did_you_mean
+
+STANDARD_COLUMNS = ("source", "target", "alternatives", "text", "text_pair", "label")
+"""Our names for the columns that can be read; ``data.columns`` maps them to a file's names."""
+
+TokenizerKind = Literal["whitespace", "character", "bpe", "unigram", "wordpiece"]
+
+
+class DataConfig(Config):
+    """Where the data is and how its files are to be read.
+
+    A source is a file (.jsonl, .json, .csv, .tsv, .parquet, or .gz around one of the first four), a
+    folder with one file per split or written by ``datasets``, a Hub name ``owner/name``,
+    ``owner/name:config`` or ``owner/name:config@split``, or ``package:NAME/FILE`` for a file inside
+    an installed Python package.
+    """
+
+    train: str | None = Field(default=None, description="Source of the training rows.")
+    validation: str | None = Field(
+        default=None, description="Source of the rows that choose the best step."
+    )
+    test: str | None = Field(default=None, description="Source of the rows scored once at the end.")
+    columns: dict[str, str] = Field(
+        default={}, description="Our column name to the file's, such as {text: sentence}."
+    )
+    format: Literal["auto", "jsonl", "json", "csv", "tsv", "parquet"] = Field(
+        default="auto", description="Format of the files; auto goes by the ending of the name."
+    )
+    encoding: str = Field(default="utf-8", description="Encoding of text files, such as cp1252.")
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = Field(
+        default=None, description="Character between two fields; a comma in CSV, a tab in TSV."
+    )
+    quotes: bool = Field(
+        default=True,
+        description='Whether "..." encloses a field of CSV and TSV; false: a quote is text.',
+    )
+    empty: Literal["error", "drop"] = Field(
+        default="error", description="What to do with rows in which a needed column is empty."
+    )
+    limit: int | None = Field(
+        default=None, ge=1, description="Read at most so many rows of each source, the first ones."
+    )
+    max_length: int | None = Field(
+        default=None, ge=4, description="Most tokens of one text, special tokens included."
+    )
+    truncate: bool = Field(
+        default=False, description="Whether pairs longer than max_length are cut; else an error."
+    )
+    labels: list[str | int] | None = Field(
+        default=None,
+        min_length=2,
+        description="Names of the classes in order; default: from train.",
+    )
+
+    @field_validator("columns")
+    @classmethod
+    def _known_columns(cls, columns: dict[str, str]) -> dict[str, str]:
+        for name in columns:
+            if name not in STANDARD_COLUMNS:
+                near = did_you_mean(name, STANDARD_COLUMNS)
+                hint = f"did you mean {near}?" if near else f"use {', '.join(STANDARD_COLUMNS)}"
+                raise ValueError(f'maps "{name}", which is no column of lowkey; {hint}')
+        return columns
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, encoding: str) -> str:
+        try:
+            # Refuses codecs between bytes and bytes, such as zlib, as well as unknown names.
+            string.printable.encode(encoding)
+        except (LookupError, ValueError):
+            raise ValueError(f'"{encoding}" is not the name of a text encoding') from None
+        return encoding
+
+    @field_validator("delimiter")
+    @classmethod
+    def _usable_delimiter(cls, delimiter: str | None) -> str | None:
+        if delimiter is not None and delimiter in '"\r\n':
+            raise ValueError("cannot be a quote or a line break")
+        return delimiter
+
+    @field_validator("labels")
+    @classmethod
+    def _distinct_labels(cls, labels: list[str | int] | None) -> list[str | int] | None:
+        names = [str(label) for label in labels or []]
+        twice = [name for i, name in enumerate(names) if name in names[:i]]
+        if twice:
+            raise ValueError(f'lists "{twice[0]}" twice')
+        return labels
+
+
+class TokenizerConfig(Config):
+    """How a tokenizer is trained when a model starts from nothing."""
+
+    kind: TokenizerKind = Field(
+        default="bpe", description="What a token is: a word, a character or a piece of a word."
+    )
+    vocab_size: int = Field(
+        default=8000, ge=8, le=1_000_000, description="Most entries, special tokens included."
+    )

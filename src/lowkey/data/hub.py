@@ -1,0 +1,132 @@
+"""Tables through the ``datasets`` library: Parquet, saved data sets and the Hugging Face Hub."""
+
+import logging
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lowkey.data.table import Table
+from lowkey.errors import DataError, MissingInputError, UnavailableError
+
+
+def read_parquet(path: Path) -> Table:
+    """Reads a Parquet file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its table.
+
+    Raises:
+        DataError: If it is not a whole Parquet file.
+    """
+    datasets = _library()
+
+    def read() -> Any:
+        # The library first writes a copy into a cache; ours is gone once the rows are in memory.
+        with tempfile.TemporaryDirectory() as cache:
+            return datasets.Dataset.from_parquet(str(path), keep_in_memory=True, cache_dir=cache)
+
+    return _table(_guarded(read, f"{path} is not a Parquet file that can be read"), str(path))
+
+
+def read_saved_folder(folder: Path, split: str) -> Table:
+    """Reads a folder written by ``save_to_disk``.
+
+    Args:
+        folder: The folder of a data set, or of a dictionary of them.
+        split: Which entry of a dictionary to take.
+
+    Returns:
+        Its table.
+
+    Raises:
+        MissingInputError: If the folder holds no such split.
+        DataError: If the folder is damaged.
+    """
+    datasets = _library()
+    what = f"{folder} is not a folder of datasets' save_to_disk that can be read"
+    loaded = _guarded(lambda: datasets.load_from_disk(str(folder)), what)
+    if isinstance(loaded, datasets.DatasetDict):
+        if split not in loaded:
+            raise MissingInputError(f'{folder} has no split "{split}"; it has: {", ".join(loaded)}')
+        loaded = loaded[split]
+    return _table(loaded, str(folder))
+
+
+def read_hub(name: str, config: str | None, split: str) -> Table:
+    """Reads a data set of the Hugging Face Hub, or its copy in the cache of this machine.
+
+    Args:
+        name: ``owner/name``.
+        config: The configuration, where it has several.
+        split: A split in the words of ``datasets``, such as ``train`` or ``train[:1000]``.
+
+    Returns:
+        Its table.
+
+    Raises:
+        MissingInputError: If the Hub has no such data set.
+        UnavailableError: If the Hub cannot be reached.
+        DataError: If it has no such configuration or split, or cannot be read without running code.
+    """
+    datasets = _library()
+    place = name if config is None else f"{name}:{config}"
+    try:
+        loaded = datasets.load_dataset(name, config, split=split)
+    except datasets.exceptions.DatasetNotFoundError:
+        fix = "check the name; a private one needs 'hf auth login'"
+        raise MissingInputError(f'no data set "{name}" here or on the Hub', fix=fix) from None
+    except (OSError, RuntimeError) as error:
+        if not isinstance(error, ConnectionError) and "offline" not in str(error).lower():
+            raise DataError(f"{place} cannot be read ({_first_line(error)})") from None
+        raise UnavailableError(
+            f'data set "{place}" is no file here and the hub cannot be reached (offline)',
+            fix=f"download it elsewhere with 'hf download --repo-type dataset {name}' "
+            "and give the path",
+        ) from None
+    except Exception as error:
+        # Whatever the many readers behind the library raise, the user's data set is the cause.
+        raise DataError(f"{place} cannot be read ({_first_line(error)})") from None
+    return _table(loaded, f"{place}@{split}")
+
+
+def _library() -> Any:
+    """Imports ``datasets``, which takes a second and which most runs do not need."""
+    import datasets
+
+    datasets.disable_progress_bars()
+    for name in ("datasets", "huggingface_hub"):
+        # Before they raise they print a line for every retry and every cause; we say it in one.
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    return datasets
+
+
+def _guarded(read: Callable[[], Any], what: str) -> Any:
+    """Runs a reader and turns whatever it raises into one line."""
+    try:
+        return read()
+    except Exception as error:
+        # pyarrow and datasets raise dozens of types for a broken file; all of them mean the same.
+        raise DataError(f"{what} ({_first_line(error)})") from None
+
+
+def _table(dataset: Any, place: str) -> Table:
+    """Wraps a data set; the numbers of class labels become their names."""
+
+    def column(name: str) -> list[Any]:
+        values = dataset[name][:]
+        class_names = getattr(dataset.features[name], "names", None)
+        if class_names is None:
+            return values
+        # -1 stands for a label that is kept secret, as in the test sets of GLUE.
+        return [None if value is None or value < 0 else class_names[value] for value in values]
+
+    return Table(place, tuple(dataset.column_names), column, len(dataset))
+
+
+def _first_line(error: BaseException) -> str:
+    """Shortens a foreign message to what fits on a line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,157 @@
+"""Texts, or pairs of texts, with a label each, ready for an encoder."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int64, Integer, Shaped, UInt8
+from torch import Tensor
+
+from lowkey.data.flat import FlatSequences
+from lowkey.data.labels import LabelMap, label_numbers
+from lowkey.data.rows import Rows
+from lowkey.data.tokenizer import TextTokenizer
+from lowkey.nn.layout import SequenceLayout
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledBatch:
+    """Some examples as the model takes them.
+
+    Attributes:
+        input_ids: The token ids of all sentences, end to end.
+        layout: Where each sentence lies.
+        segment_ids: Which text of its pair each token belongs to; None for single texts.
+        labels: The class of each sentence or, for regression, its number; None without labels.
+    """
+
+    input_ids: Integer[Tensor, " tokens"]
+    layout: SequenceLayout
+    segment_ids: Integer[Tensor, " tokens"] | None
+    labels: Integer[Tensor, " sentences"] | Float[Tensor, " sentences"] | None
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledExamples:
+    """All examples of a split, tokenized once.
+
+    Attributes:
+        tokens: The token ids of each example.
+        segments: For pairs, 0 or 1 for each token; it has the shape of ``tokens``.
+        labels: The label of each example, or None.
+        num_truncated: How many examples were cut to the greatest length.
+    """
+
+    tokens: FlatSequences
+    segments: UInt8[np.ndarray, " tokens"] | None
+    labels: Int64[np.ndarray, " examples"] | Float32[np.ndarray, " examples"] | None
+    num_truncated: int
+
+    @classmethod
+    def from_rows(
+        cls,
+        rows: Rows,
+        tokenizer: TextTokenizer,
+        labels: LabelMap | None,
+        *,
+        max_length: int | None = None,
+    ) -> "LabelledExamples":
+        """Tokenizes rows with ``text``, ``label`` and perhaps ``text_pair``.
+
+        Args:
+            rows: The rows.
+            tokenizer: The tokenizer of the model.
+            labels: The classes, decided from the training rows; None for regression.
+            max_length: Most tokens of an example, special tokens included; the rest is cut.
+
+        Returns:
+            The examples, in the order of the rows.
+
+        Raises:
+            DataError: If a label is none of the classes, or for regression no number.
+        """
+        values = label_numbers(rows) if labels is None else labels.ids(rows)
+        pairs = rows.column("text_pair") if "text_pair" in rows.columns else None
+        return cls.from_texts(
+            rows.column("text"), pairs, tokenizer, labels=values, max_length=max_length
+        )
+
+    @classmethod
+    def from_texts(
+        cls,
+        texts: Sequence[str],
+        pairs: Sequence[str] | None,
+        tokenizer: TextTokenizer,
+        *,
+        labels: Int64[np.ndarray, " examples"] | Float32[np.ndarray, " examples"] | None = None,
+        max_length: int | None = None,
+    ) -> "LabelledExamples":
+        """Tokenizes texts, with their labels if they are known.
+
+        Args:
+            texts: The texts.
+            pairs: A second text for each, if they come in pairs.
+            tokenizer: The tokenizer of the model.
+            labels: The id of the class of each or, for regression, its number.
+            max_length: Most tokens of an example, special tokens included; the rest is cut.
+
+        Returns:
+            The examples, in the order of the texts.
+
+        Raises:
+            DataError: If a text cannot be written as UTF-8.
+        """
+        encoded = tokenizer.encode(texts, pairs, max_length=max_length)
+        return cls(encoded.tokens, encoded.segment_ids, labels, encoded.num_truncated)
+
+    def __len__(self) -> int:
+        """Returns the number of examples."""
+        return len(self.tokens)
+
+    @property
+    def lengths(self) -> Int64[np.ndarray, " examples"]:
+        """Tokens of each example, special tokens included."""
+        return self.tokens.lengths
+
+    @property
+    def truncated_share(self) -> float:
+        """The share of examples that were cut, from 0 to 1."""
+        return self.num_truncated / max(1, len(self))
+
+    def batch(self, ids: Sequence[int], device: torch.device | str = "cpu") -> LabelledBatch:
+        """Lays some examples end to end.
+
+        Args:
+            ids: Positions of the examples, at least one.
+            device: Where the tensors are to be.
+
+        Returns:
+            The batch, in the order of ``ids``.
+        """
+        chosen = self.tokens.take(ids)
+        segment_ids = None
+        if self.segments is not None:
+            segments = FlatSequences(self.segments, self.tokens.lengths).take(ids)
+            segment_ids = on_device(segments.values.astype(np.int64), device)
+        return LabelledBatch(
+            input_ids=on_device(chosen.values.astype(np.int64), device),
+            layout=SequenceLayout(torch.from_numpy(chosen.lengths), device),
+            segment_ids=segment_ids,
+            labels=None if self.labels is None else on_device(self.labels[ids], device),
+        )
+
+
+def on_device(
+    values: Shaped[np.ndarray, " values"], device: torch.device | str
+) -> Shaped[Tensor, " values"]:
+    """Brings an array to the device of the model.
+
+    Args:
+        values: An array that nobody else changes.
+        device: Where the tensor is to be.
+
+    Returns:
+        The same values as a tensor.
+    """
+    return torch.from_numpy(values).to(device)

@@ -1,0 +1,228 @@
+"""The rows of one source under lowkey's own column names, checked and ready to use."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, overload
+
+from lowkey.data.config import DataConfig
+from lowkey.data.table import Table
+from lowkey.errors import DataError, did_you_mean, shown
+
+COMPANIONS = {"text": "text_pair", "source": "alternatives"}
+"""Columns that are read too, where a file has them, when the column before them is needed."""
+
+_USUAL_NAMES = {
+    "text": ("sentence", "sentence1", "review", "content", "premise", "question1", "question"),
+    "text_pair": ("sentence2", "hypothesis", "question2", "answer"),
+    "label": ("labels", "class", "category", "sentiment", "target", "score", "rating", "stars"),
+    "source": ("src", "input", "word", "text"),
+    "target": ("tgt", "output", "pronunciation", "translation"),
+    "alternatives": (),
+}
+
+
+@dataclass(frozen=True)
+class Rows(Sequence[dict[str, Any]]):
+    """Rows with standard columns only: texts, or a text or number for ``label``.
+
+    Attributes:
+        place: The source as messages name it.
+        values: The values of each standard column that was found, in the order of the rows.
+        source_names: The name that the source gives to each of these columns.
+        file_columns: The names of all columns of the source, also those not read.
+        numbers: Line of each row in its file, or its number in a format without lines; from 1.
+        has_lines: Whether ``numbers`` are lines.
+        num_dropped: Rows left out because a needed column was empty.
+    """
+
+    place: str
+    values: Mapping[str, Sequence[Any]]
+    source_names: Mapping[str, str]
+    file_columns: tuple[str, ...]
+    numbers: Sequence[int]
+    has_lines: bool = True
+    num_dropped: int = 0
+
+    def __len__(self) -> int:
+        """Returns the number of rows."""
+        return len(self.numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
+
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        """Returns a row as a dictionary of its standard columns, or a list of such rows."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        return {name: column[index] for name, column in self.values.items()}
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The standard columns that the rows have."""
+        return tuple(self.values)
+
+    def column(self, name: str) -> Sequence[Any]:
+        """Returns all values of one standard column.
+
+        Args:
+            name: One of ``columns``.
+
+        Returns:
+            One value per row.
+
+        Raises:
+            KeyError: If the rows do not have the column.
+        """
+        return self.values[name]
+
+    def where(self, index: int) -> str:
+        """Says where a row stands, for messages.
+
+        Args:
+            index: Position of the row, from 0.
+
+        Returns:
+            ``file:line``, or ``file row number`` in a format without lines.
+        """
+        return f"{self.place}{':' if self.has_lines else ' row '}{self.numbers[index]}"
+
+    @cached_property
+    def sha256(self) -> str:
+        """The hash of the content: equal for equal rows, whatever the format of the file."""
+        content = json.dumps(dict(self.values), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+def select_rows(table: Table, config: DataConfig, required: Sequence[str]) -> Rows:
+    """Takes the standard columns out of a table and checks every value of them.
+
+    Args:
+        table: What was read.
+        config: Says how columns are named and what happens to empty values.
+        required: Standard columns that must be there; their companions (text_pair beside text,
+            alternatives beside source) come too if the table has them.
+
+    Returns:
+        The rows.
+
+    Raises:
+        DataError: If a required or mapped column is missing, a value is empty (unless
+            ``data.empty`` is drop) or of a wrong type, or if no row is left.
+    """
+    companions = [COMPANIONS[name] for name in required if name in COMPANIONS]
+    wanted = dict.fromkeys([*required, *companions])
+    names = {name: config.columns.get(name, name) for name in wanted}
+    for name in wanted:
+        if names[name] not in table.names and (name in required or name in config.columns):
+            raise _missing_column(table, name, names[name], required)
+    names = {name: theirs for name, theirs in names.items() if theirs in table.names}
+    numbers = table.lines if table.lines is not None else range(1, table.num_rows + 1)
+    rows = Rows(
+        place=table.place,
+        values={name: table.column(theirs)[: config.limit] for name, theirs in names.items()},
+        source_names=names,
+        file_columns=table.names,
+        numbers=numbers[: config.limit],
+        has_lines=table.lines is not None,
+    )
+    rows = _without_empty(rows, config.empty)
+    if not rows:
+        raise DataError(f"{table.place} holds no rows")
+    checked = {name: _checked(rows, name) for name in rows.columns}
+    return replace(rows, values=checked)
+
+
+def _missing_column(table: Table, name: str, theirs: str, required: Sequence[str]) -> DataError:
+    """Says which columns there are and how to name the one that was meant."""
+    fix = "name it with data.columns: {" + name + ": ...}"
+    taken = {column for column in required if column in table.names}
+    free = [column for column in table.names if column not in taken]
+    lowered = {column.lower(): column for column in reversed(free)}
+    usual = next((lowered[known] for known in _USUAL_NAMES[name] if known in lowered), None)
+    meant = usual or did_you_mean(theirs, free) or (free[0] if len(free) == 1 else None)
+    if meant:
+        fix = "set data.columns: {" + f"{name}: {meant}" + "}"
+    mapped = "" if theirs == name else f" (data.columns maps {name} to it)"
+    columns = ", ".join(table.names[:20]) + (", ..." if len(table.names) > 20 else "")
+    return DataError(
+        f'{table.place} has no column "{theirs}"{mapped}; its columns are: {columns}', fix=fix
+    )
+
+
+def _without_empty(rows: Rows, policy: str) -> Rows:
+    """Refuses or drops the rows in which a column other than ``alternatives`` is empty."""
+    empty = {
+        name: [i for i, value in enumerate(column) if _is_empty(value)]
+        for name, column in rows.values.items()
+        if name != "alternatives"
+    }
+    dropped = set().union(*empty.values())
+    if not dropped:
+        return rows
+    if policy == "error":
+        name = next(name for name, indices in empty.items() if indices)
+        count = len(empty[name])
+        subject = "1 row has" if count == 1 else f"{count} rows have"
+        place = f"first: {rows.where(empty[name][0])}"
+        raise DataError(
+            f'{subject} an empty "{rows.source_names[name]}" ({place})',
+            fix="delete them or set data.empty: drop",
+        )
+    kept = [i for i in range(len(rows)) if i not in dropped]
+    values = {name: [column[i] for i in kept] for name, column in rows.values.items()}
+    numbers = [rows.numbers[i] for i in kept]
+    return replace(rows, values=values, numbers=numbers, num_dropped=len(dropped))
+
+
+def _is_empty(value: Any) -> bool:
+    """Says whether a value is missing or holds nothing but white space."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _checked(rows: Rows, name: str) -> list[Any]:
+    """Returns a column with every value of the right type, or says where one is not."""
+    values = [_as_list(value) if name == "alternatives" else value for value in rows.values[name]]
+    fits = {"label": _is_label, "alternatives": _is_list_of_texts}.get(name, _is_text)
+    expected = {"label": "a text or a number", "alternatives": "a list of texts"}.get(
+        name, "a text"
+    )
+    for i, value in enumerate(values):
+        if not fits(value):
+            raise DataError(
+                f'"{rows.source_names[name]}" must be {expected}, got {shown(value)}',
+                where=rows.where(i),
+            )
+    return values
+
+
+def _as_list(value: Any) -> Any:
+    """Brings a missing list of alternatives, or a single one, into the form of a list."""
+    if _is_empty(value):
+        return []
+    return [value] if isinstance(value, str) else value
+
+
+def _is_text(value: Any) -> bool:
+    """Says whether a value is a text that can be written as UTF-8 (no lone surrogates)."""
+    if not isinstance(value, str):
+        return False
+    return value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value)
+
+
+def _is_list_of_texts(value: Any) -> bool:
+    """Says whether a value is a list of texts."""
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _is_label(value: Any) -> bool:
+    """Says whether a value can be a label: a text, a whole number or a finite one."""
+    return isinstance(value, int) or (
+        math.isfinite(value) if isinstance(value, float) else _is_text(value)
+    )

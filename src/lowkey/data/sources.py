@@ -1,0 +1,155 @@
+"""From a source as the user names it to rows: files, folders, packages and the Hub."""
+
+import importlib.util
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from lowkey.data.config import DataConfig
+from lowkey.data.delimited_rows import parse_delimited
+from lowkey.data.hub import read_hub, read_parquet, read_saved_folder
+from lowkey.data.json_rows import parse_json_array, parse_json_lines
+from lowkey.data.rows import Rows, select_rows
+from lowkey.data.table import Table
+from lowkey.data.text_files import read_data_text
+from lowkey.errors import DataError, MissingInputError, did_you_mean
+
+FORMATS = ("jsonl", "json", "csv", "tsv", "parquet")
+_SPLIT_NAMES = {
+    "train": ("train",),
+    "validation": ("validation", "valid", "dev"),
+    "test": ("test",),
+}
+_HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?::([\w.-]+))?(?:@(\S+))?", re.ASCII)
+
+
+def read_rows(source: str, config: DataConfig, required: Sequence[str], *, key: str) -> Rows:
+    """Reads the rows of one source and brings them under the standard column names.
+
+    Args:
+        source: A file, a folder, ``package:NAME/FILE``, or a Hub name: ``owner/name``,
+            ``owner/name:config`` or ``owner/name:config@split``.
+        config: How its files are to be read and its columns named.
+        required: Standard columns that must be there; text_pair comes with text, and
+            alternatives with source, where there are any.
+        key: The key or option that names the source, for messages. Its last part chooses the split
+            in a folder or on the Hub: ``data.train`` the training split; a key that names no split
+            means test.
+
+    Returns:
+        The rows.
+
+    Raises:
+        MissingInputError: If there is no such file, folder, package, data set or split.
+        UnavailableError: If the Hub is needed and cannot be reached.
+        DataError: If the content is not what it should be.
+    """
+    split = key.rpartition(".")[2]
+    split = split if split in _SPLIT_NAMES else "test"
+    try:
+        table = _read_table(source, config, required, key, split)
+    except OSError as error:
+        # A folder that may not be entered, a name that is too long, a disk that fails.
+        reason = error.strerror or str(error)
+        raise MissingInputError(f"{source} cannot be read: {reason}", where=key) from None
+    if not table.num_rows:
+        raise DataError(f"{table.place} holds no rows")
+    return select_rows(table, config, required)
+
+
+def _read_table(
+    source: str, config: DataConfig, required: Sequence[str], key: str, split: str
+) -> Table:
+    """Finds out what kind of source this is and reads it."""
+    if source.startswith("package:"):
+        path = _path_in_package(source, key)
+    else:
+        path = Path(os.path.expanduser(source))
+        hub_name = _HUB_NAME.fullmatch(source)
+        if hub_name and not path.exists() and not _looks_like_a_path(path):
+            name, configuration, hub_split = hub_name.groups()
+            return read_hub(name, configuration, hub_split or split)
+    if not path.exists():
+        raise _missing_file(path, key)
+    if path.is_dir():
+        if (path / "state.json").exists() or (path / "dataset_dict.json").exists():
+            return read_saved_folder(path, split)
+        path = _file_of_split(path, split, key)
+    return _read_file(path, config, required)
+
+
+def _looks_like_a_path(path: Path) -> bool:
+    """Tells a mistyped path from a Hub name, which has the same form."""
+    return _format_of(path) is not None or path.parent.exists()
+
+
+def _path_in_package(source: str, key: str) -> Path:
+    """Finds a file inside an installed package, without importing the package."""
+    package, *parts = PurePosixPath(source.removeprefix("package:")).parts or ("",)
+    found = importlib.util.find_spec(package) if package.isidentifier() else None
+    if found is None or not found.submodule_search_locations:
+        raise MissingInputError(f'{source}: no package "{package}" is installed', where=key)
+    if ".." in parts:
+        raise MissingInputError(f"{source}: the path leaves the package", where=key)
+    return Path(found.submodule_search_locations[0], *parts)
+
+
+def _missing_file(path: Path, key: str) -> MissingInputError:
+    """Names the file that is not there, and the one that was probably meant."""
+    near = None
+    if path.parent.is_dir():
+        near = did_you_mean(path.name, [entry.name for entry in path.parent.iterdir()])
+    fix = None if near is None else f"did you mean {path.parent / near}?"
+    return MissingInputError(f"no such file {path}", where=key, fix=fix)
+
+
+def _file_of_split(folder: Path, split: str, key: str) -> Path:
+    """Finds the one file of a split in a folder, such as train.jsonl or dev.csv.gz."""
+    found = sorted(
+        entry
+        for entry in folder.iterdir()
+        if entry.name.partition(".")[0] in _SPLIT_NAMES[split] and _format_of(entry)
+    )
+    if len(found) > 1:
+        names = " and ".join(entry.name for entry in found)
+        raise DataError(f"{folder} holds {names}", where=key, fix="name the file")
+    if not found:
+        names = ", ".join(f"{name}.*" for name in _SPLIT_NAMES[split])
+        fix = f"it must end in .{', .'.join(FORMATS)}, or .gz after one of these"
+        raise MissingInputError(f"{folder} holds no file {names}", where=key, fix=fix)
+    return found[0]
+
+
+def _format_of(path: Path) -> str | None:
+    """Tells the format from the ending of a name, the one before .gz if it is packed."""
+    name = path.name.lower().removesuffix(".gz")
+    ending = name.rpartition(".")[2]
+    return ending if ending in FORMATS and "." in name else None
+
+
+def _read_file(path: Path, config: DataConfig, required: Sequence[str]) -> Table:
+    """Reads a file by the parser of its format."""
+    kind = _format_of(path) if config.format == "auto" else config.format
+    if kind is None:
+        fix = f"set data.format to one of {', '.join(FORMATS)}"
+        raise DataError("the ending of the name tells no format", where=str(path), fix=fix)
+    if kind == "parquet":
+        return read_parquet(path)
+    quoted = " and ".join(f'"{config.columns.get(name, name)}"' for name in required)
+    text = read_data_text(path, config.encoding)
+    if not text.strip():
+        size = "is empty (0 bytes)" if not text else "holds nothing but blank lines"
+        expected = {
+            "jsonl": f"one JSON object per line with {quoted}",
+            "json": f"a JSON array of objects with {quoted}",
+        }.get(kind, f"a line that names the columns {quoted}, then one row per line")
+        raise DataError(f"{path} {size}", fix=f"expected {expected}")
+    if kind == "jsonl":
+        return parse_json_lines(text, str(path))
+    if kind == "json":
+        return parse_json_array(text, str(path))
+    delimiter = config.delimiter or ("\t" if kind == "tsv" else ",")
+    return parse_delimited(
+        text, str(path), delimiter=delimiter, quotes=config.quotes, num_columns=len(required)
+    )

@@ -1,0 +1,161 @@
+"""Text to token ids and back, over the ``tokenizers`` library."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tokenizers
+from jaxtyping import UInt8
+from tokenizers.processors import TemplateProcessing
+
+from lowkey.data.flat import FlatSequences
+from lowkey.data.tokenizer_files import FRAMES, TOKENIZER_FILE, native_errors, open_tokenizer
+from lowkey.errors import DataError
+from lowkey.files import write_text
+
+_TEXTS_AT_ONCE = 256
+
+
+@dataclass(frozen=True, eq=False)
+class TokenizedTexts:
+    """The token ids of many texts, or of many pairs of texts.
+
+    Attributes:
+        tokens: The ids, special tokens included where they were asked for.
+        segment_ids: For pairs, 1 for each token of the second text and its end, else 0.
+        num_truncated: How many texts or pairs were cut.
+    """
+
+    tokens: FlatSequences
+    segment_ids: UInt8[np.ndarray, " tokens"] | None
+    num_truncated: int
+
+
+class TextTokenizer:
+    """A tokenizer that knows its special tokens and neither pads nor cuts unless told to.
+
+    Args:
+        tokenizer: The library's tokenizer; it must hold ``[CLS]`` and ``[SEP]``, or ``<s>`` and
+            ``</s>``, to begin and end texts with.
+
+    Raises:
+        DataError: If it holds neither pair.
+    """
+
+    def __init__(self, tokenizer: tokenizers.Tokenizer):
+        vocabulary = tokenizer.get_vocab()
+        known = [frame for frame in FRAMES if vocabulary.keys() >= set(frame[:2])]
+        if not known:
+            raise DataError("the tokenizer has neither [CLS] and [SEP] nor <s> and </s>")
+        begin, end, unknown = known[0]
+        self.begin_id = vocabulary[begin]
+        self.end_id = vocabulary[end]
+        self.unknown_id = vocabulary.get(unknown)
+        # A vocabulary may have gaps; what counts is how many rows an embedding needs.
+        self.vocab_size = max(vocabulary.values()) + 1
+        self._tokenizer = tokenizer
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self._tokenizer.post_processor = TemplateProcessing(
+            single=f"{begin} $A {end}",
+            pair=f"{begin} $A {end} $B:1 {end}:1",
+            special_tokens=[(begin, self.begin_id), (end, self.end_id)],
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> "TextTokenizer":
+        """Opens the tokenizer of a model folder: ours, or one of the BERT family.
+
+        Args:
+            folder: Holds ``tokenizer.json``, or ``vocab.txt`` of BERT.
+
+        Returns:
+            The tokenizer.
+
+        Raises:
+            MissingInputError: If the folder holds neither file.
+            DataError: If a file is damaged, or the tokenizer is of a kind not known here.
+        """
+        tokenizer = open_tokenizer(folder)
+        try:
+            return cls(tokenizer)
+        except DataError as error:
+            raise DataError(error.what, where=str(folder)) from None
+
+    def save(self, folder: Path) -> None:
+        """Writes ``tokenizer.json``.
+
+        Args:
+            folder: An existing folder.
+
+        Raises:
+            CannotWriteError: If it cannot be written.
+        """
+        write_text(folder / TOKENIZER_FILE, self._tokenizer.to_str(pretty=True))
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        pairs: Sequence[str] | None = None,
+        *,
+        max_length: int | None = None,
+        special_tokens: bool = True,
+    ) -> TokenizedTexts:
+        """Turns texts into token ids.
+
+        Args:
+            texts: The texts.
+            pairs: A second text for each, if they come in pairs.
+            max_length: Most tokens of a text or pair, special tokens included; what is longer is
+                cut at its end, a pair token by token at the end of its longer text.
+            special_tokens: Whether a begin token and end tokens are put around the texts.
+
+        Returns:
+            The ids of all of them.
+
+        Raises:
+            DataError: If a text cannot be written as UTF-8.
+        """
+        items = list(texts) if pairs is None else list(zip(texts, pairs, strict=True))
+        ids: list[list[int]] = []
+        segments: list[list[int]] = []
+        num_truncated = 0
+        with native_errors("a text cannot be tokenized"):
+            try:
+                if max_length is not None:
+                    self._tokenizer.enable_truncation(max_length, strategy="longest_first")
+                # In portions: what the library keeps of each text is far larger than its ids.
+                for start in range(0, len(items), _TEXTS_AT_ONCE):
+                    portion = self._tokenizer.encode_batch_fast(
+                        items[start : start + _TEXTS_AT_ONCE], add_special_tokens=special_tokens
+                    )
+                    ids += [encoding.ids for encoding in portion]
+                    segments += [encoding.type_ids for encoding in portion if pairs is not None]
+                    num_truncated += sum(bool(encoding.overflowing) for encoding in portion)
+            finally:
+                self._tokenizer.no_truncation()
+        segment_ids = None if pairs is None else FlatSequences.of(segments).values.astype(np.uint8)
+        return TokenizedTexts(FlatSequences.of(ids), segment_ids, num_truncated)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Turns token ids back into text; special tokens, unknown ones too, are left out.
+
+        Args:
+            ids: Token ids.
+
+        Returns:
+            The text; tokens that are words are joined by spaces.
+        """
+        return self._tokenizer.decode(list(ids), skip_special_tokens=True)
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """Names the tokens, special ones too.
+
+        Args:
+            ids: Token ids.
+
+        Returns:
+            The text of each in the vocabulary; an id that is not there becomes its number.
+        """
+        return [self._tokenizer.id_to_token(i) or str(i) for i in ids]
