@@ -1,0 +1,1 @@
+"""Pictures, attention pages, the one-file HTML report and the model card."""

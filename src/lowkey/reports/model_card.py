@@ -1,0 +1,81 @@
+"""The README.md of a bundle: a header the Hub reads, and the scores in words."""
+
+import re
+from typing import Any
+
+import yaml
+
+from lowkey.reports.facts import Facts, metric_title, metric_unit
+from lowkey.reports.quantities import MISSING, interval, quantity
+from lowkey.reports.visible import one_line
+
+_PIPELINES = {
+    "translation": "translation",
+    "classification": "text-classification",
+    "regression": "text-classification",
+}
+_MOST_LABELS = 50
+# Whatever Markdown, or the HTML inside it, could take for more than a letter.
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|&~$:-])")
+
+
+def model_card(facts: Facts, *, name: str, library: str = "lowkey", merged: bool = False) -> str:
+    """Writes a model card.
+
+    Args:
+        facts: What the bundle says about itself.
+        name: What the model is called.
+        library: The library that loads the folder: ``lowkey``, or ``peft`` for an export.
+        merged: Whether an adapter was merged into the weights, so that none is left.
+
+    Returns:
+        Markdown with a YAML header, as the Hugging Face Hub expects it in ``README.md``.
+    """
+    is_adapter = facts.method == "lora" and not merged
+    header = yaml.safe_dump(
+        _header(facts, name, library, is_adapter), sort_keys=False, allow_unicode=True
+    )
+    lines = [f"# {_plain(name)}", ""]
+    if facts.base_model:
+        how = "A LoRA adapter for" if is_adapter else "Tuned from"
+        lines += [f"{how} {_plain(facts.base_model)}.", ""]
+    if facts.labels:
+        labels = ", ".join(_plain(label) for label in facts.labels[:_MOST_LABELS])
+        more = len(facts.labels) - _MOST_LABELS
+        lines += [f"Labels: {labels}" + (f" and {more} more." if more > 0 else "."), ""]
+    if facts.metrics:
+        lines += ["| score | value | 95 % interval | examples |", "|---|---|---|---|"]
+        for key, score in facts.metrics.items():
+            unit = metric_unit(key)
+            ends = interval(score.low, score.high, unit) or MISSING
+            value, n = quantity(score.value, unit), quantity(score.n or None, "count")
+            lines.append(f"| {_plain(metric_title(key))} | {value} | {ends} | {n} |")
+        lines.append("")
+    lines.append("Made with lowkey.")
+    return f"---\n{header}---\n\n" + "\n".join(lines) + "\n"
+
+
+def _header(facts: Facts, name: str, library: str, is_adapter: bool) -> dict[str, Any]:
+    """Fills the metadata, leaving out what is not known."""
+    pipeline = _PIPELINES.get(facts.kind)
+    relation = "adapter" if is_adapter else "finetune"
+    header: dict[str, Any] = {"library_name": library}
+    if pipeline:
+        header["pipeline_tag"] = pipeline
+    if facts.base_model:
+        header |= {"base_model": one_line(facts.base_model), "base_model_relation": relation}
+    if facts.metrics:
+        header["metrics"] = [one_line(key) for key in facts.metrics]
+    if pipeline and facts.metrics:
+        metrics = [
+            {"type": one_line(key), "value": score.value} for key, score in facts.metrics.items()
+        ]
+        data = {"name": "held-out examples", "type": "custom"}
+        result = {"task": {"type": pipeline}, "dataset": data, "metrics": metrics}
+        header["model-index"] = [{"name": one_line(name), "results": [result]}]
+    return header
+
+
+def _plain(text: str) -> str:
+    """Makes a foreign text stay text in Markdown."""
+    return _MARKUP.sub(r"\\\1", one_line(text)).replace("\\<", "&lt;").replace("\\&", "&amp;")

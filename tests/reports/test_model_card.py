@@ -1,0 +1,82 @@
+import pytest
+import yaml
+from reports.inert_page import PAYLOADS
+
+from lowkey.metrics.intervals import Score
+from lowkey.reports.facts import Facts
+from lowkey.reports.model_card import model_card
+
+FACTS = Facts(
+    kind="classification",
+    method="lora",
+    base_model="bert-base-uncased",
+    labels=["negative", "positive"],
+    metrics={"accuracy": Score(0.942, 0.927, 0.954, 1000)},
+)
+
+
+def parts(card: str) -> tuple[dict, str]:
+    _, header, body = card.split("---\n", 2)
+    return yaml.safe_load(header), body
+
+
+def test_the_header_is_what_the_hub_reads() -> None:
+    header, body = parts(model_card(FACTS, name="sentiment-lora"))
+    assert header == {
+        "library_name": "lowkey",
+        "pipeline_tag": "text-classification",
+        "base_model": "bert-base-uncased",
+        "base_model_relation": "adapter",
+        "metrics": ["accuracy"],
+        "model-index": [
+            {
+                "name": "sentiment-lora",
+                "results": [
+                    {
+                        "task": {"type": "text-classification"},
+                        "dataset": {"name": "held-out examples", "type": "custom"},
+                        "metrics": [{"type": "accuracy", "value": 0.942}],
+                    }
+                ],
+            }
+        ],
+    }
+    assert "| Accuracy | 94.2\u00a0% | 92.7\u201395.4 | 1,000 |" in body
+
+
+def test_the_hub_library_accepts_the_header() -> None:
+    from huggingface_hub import ModelCard
+
+    data = ModelCard(model_card(FACTS, name="sentiment-lora")).data
+    [result] = data.eval_results
+    assert (result.metric_type, result.metric_value) == ("accuracy", 0.942)
+
+
+def test_a_merged_model_is_no_adapter() -> None:
+    header, body = parts(model_card(FACTS, name="x", library="transformers", merged=True))
+    assert (header["library_name"], header["base_model_relation"]) == ("transformers", "finetune")
+    assert "Tuned from" in body
+
+
+def test_a_bundle_without_facts_has_a_card_too() -> None:
+    header, body = parts(model_card(Facts(), name="x"))
+    assert header == {"library_name": "lowkey"}
+    assert body.strip().startswith("# x")
+
+
+@pytest.mark.parametrize("payload", [*PAYLOADS, "a|b\n---\nlibrary_name: evil", "![x](http://a)"])
+def test_foreign_text_stays_text(payload: str) -> None:
+    facts = Facts(
+        kind="classification",
+        base_model=payload,
+        labels=[payload],
+        metrics={payload: Score(0.5, 0.4, 0.6, 9)},
+    )
+    card = model_card(facts, name=payload)
+    header, body = parts(card)
+    assert header["library_name"] == "lowkey"
+    assert set(header) == set(parts(model_card(FACTS, name="x"))[0])
+    assert "<" not in body
+    assert "](" not in body
+    assert body.count("\n|") == 3
+    assert all(char.isprintable() or char in "\n\u00a0" for char in card)
