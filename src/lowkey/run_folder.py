@@ -28,6 +28,30 @@ class RunFolder:
         self.tensorboard = path / "tensorboard"
 
     @classmethod
+    def find(cls, path: Path, *, resume: bool) -> "RunFolder":
+        """Finds the folder of a new run, or of a stopped one; makes nothing yet.
+
+        Args:
+            path: The folder.
+            resume: Whether to go on with the run that is there.
+
+        Returns:
+            The run.
+
+        Raises:
+            ConfigError: If a new run is asked for where there is one.
+            MissingInputError: If there is no run to resume.
+        """
+        run = cls(path)
+        if resume and not run.exists():
+            fix = "leave out --resume to begin one"
+            raise MissingInputError(f"no run to resume in {path}", fix=fix)
+        if run.exists() and not resume:
+            fix = "add --resume to go on, or --out for a new folder"
+            raise ConfigError(f"{path} already holds a run{run.progress()}", fix=fix)
+        return run
+
+    @classmethod
     def create(cls, path: Path, *, resume: bool) -> "RunFolder":
         """Makes the folder of a new run, or takes up that of a stopped one.
 
@@ -43,13 +67,7 @@ class RunFolder:
             MissingInputError: If there is no run to resume.
             CannotWriteError: If the folder cannot be made.
         """
-        run = cls(path)
-        if resume and not run.exists():
-            fix = "leave out --resume to begin one"
-            raise MissingInputError(f"no run to resume in {path}", fix=fix)
-        if run.exists() and not resume:
-            fix = "add --resume to go on, or --out for a new folder"
-            raise ConfigError(f"{path} already holds a run{run.progress()}", fix=fix)
+        run = cls.find(path, resume=resume)
         try:
             run.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:

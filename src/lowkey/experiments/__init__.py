@@ -1,0 +1,1 @@
+"""One file, one experiment, read from top to bottom."""

@@ -1,0 +1,87 @@
+"""Hands a fine-tuned encoder to other libraries: as a PEFT adapter, or merged and whole."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from lowkey.data.labelled import LabelledExamples
+from lowkey.errors import ConfigError
+from lowkey.files import staged_folder, write_text
+from lowkey.hf.adapter import save_adapter
+from lowkey.lora.config import LoRAConfig
+from lowkey.lora.inject import adapters, merge_all, unmerge_all
+from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.load import load
+from lowkey.reports.facts import facts_from
+from lowkey.reports.model_card import model_card
+
+Format = Literal["peft", "merged"]
+
+
+def export(run: Path, *, format: Format, out: Path, base: str | None = None) -> str:
+    """Writes the model of a run in a format that other libraries read.
+
+    Args:
+        run: The run folder, or a bundle.
+        format: "peft" for an adapter that peft loads, "merged" for a model that transformers loads.
+        out: The folder to write; must not exist, or be empty.
+        base: Where the base model is, if not where it was in training.
+
+    Returns:
+        What was written, and how far the merged model's logits are from the adapted one's.
+
+    Raises:
+        ConfigError: If the model has no such form, or the folder holds something.
+        LowkeyError: If the model is not usable.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"{out} is not empty", where="--out", fix="name a new folder")
+    pipeline = load(run, base=base)
+    if not isinstance(pipeline, TextClassifier):
+        raise ConfigError(
+            f"{run} is a Transformer from scratch; {format} is a form of fine-tuned encoders",
+            where="--format",
+            fix=f"use {run}/best as it is: config.json, model.safetensors and both tokenizers",
+        )
+    adapted = adapters(pipeline.model)
+    if format == "peft" and not adapted:
+        raise ConfigError(
+            f"{run} was trained by the method {pipeline.facts.method} and has no adapter",
+            where="--format",
+            fix="use --format merged",
+        )
+    with staged_folder(out) as folder:
+        write = _write_adapter if format == "peft" else _write_merged
+        said = write(pipeline, folder)
+        pipeline.tokenizer.save(folder)
+        facts = facts_from(pipeline.facts.model_dump(mode="json"))
+        card = model_card(facts, name=out.name, merged=format == "merged")
+        write_text(folder / "README.md", card)
+    return f"{out}: {said}"
+
+
+def _write_adapter(pipeline: TextClassifier, folder: Path) -> str:
+    config = pipeline.lora_config
+    assert isinstance(config, LoRAConfig), "an adapted model knows how it was adapted"
+    name = pipeline.facts.base_model or ""
+    save_adapter(pipeline.model, folder, lora_config=config, base_name=name)
+    return f"a PEFT adapter of {len(adapters(pipeline.model))} modules for {name}"
+
+
+def _write_merged(pipeline: TextClassifier, folder: Path) -> str:
+    """Merges in fp32, from the original base, and measures what the merging changed."""
+    texts = [str(sample["source"]) for sample in pipeline.facts.samples] or ["a", "b c"]
+    pairs = texts if pipeline.facts.task == "pair" else None
+    examples = LabelledExamples.from_texts(
+        texts, pairs, pipeline.tokenizer, max_length=pipeline.facts.max_length
+    )
+    before = pipeline.logits(examples)
+    merge_all(pipeline.model)
+    difference = float(np.abs(pipeline.logits(examples) - before).max())
+    pipeline.save_whole(folder)
+    unmerge_all(pipeline.model)
+    return (
+        "a whole model for transformers; merging moved the logits of"
+        f" {len(texts)} texts by at most {difference:.1e}"
+    )

@@ -1,0 +1,109 @@
+"""What surrounds every training: its folder, its recipe on disk, its trackers, its last words."""
+
+import platform
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+import lowkey
+from lowkey import runtime
+from lowkey.config import dump_recipe, load_recipe
+from lowkey.experiments.config import FinetuneRecipe, TranslationRecipe
+from lowkey.files import write_text
+from lowkey.pipelines.bundle import Facts
+from lowkey.reports.page import write_report
+from lowkey.reports.run_report import run_report
+from lowkey.run_folder import RunFolder
+from lowkey.tracking.fanout import Fanout, open_trackers
+from lowkey.training.changes import refuse_changes
+from lowkey.training.progress import Progress
+
+
+@dataclass
+class Session:
+    """A run while it is being made.
+
+    Attributes:
+        run: Its folder, locked.
+        tracker: Where numbers go.
+        progress: Where people look.
+    """
+
+    run: RunFolder
+    tracker: Fanout
+    progress: Progress
+
+    def say(self, text: str) -> None:
+        """Shows a line that stays.
+
+        Args:
+            text: The line.
+        """
+        self.progress.note(text)
+
+    def finish(self, facts: Facts) -> None:
+        """Writes the report and hands the results to the trackers.
+
+        Args:
+            facts: What came of the run.
+        """
+        write_report(run_report(self.run), self.run.report_file)
+        for name, metric in facts.metrics.items():
+            value, low, high = metric["value"], metric["low"], metric["high"]
+            if isinstance(value, float):
+                self.say(f"{name} {value:.4f} (95 % interval {low:.4f} to {high:.4f})")
+        self.say(f"report: {self.run.report_file}")
+
+
+@contextmanager
+def open_session(
+    recipe: FinetuneRecipe | TranslationRecipe, out: Path, progress: Progress, *, resume: bool
+) -> Iterator[Session]:
+    """Opens a run folder for writing; call it when recipe, data and model are known to be good.
+
+    Args:
+        recipe: What is to be done; written to ``config.yaml``.
+        out: The folder.
+        progress: Where people look.
+        resume: Whether to go on with the run that is there.
+
+    Yields:
+        The session; its trackers are closed however it ends.
+
+    Raises:
+        ConfigError: If the folder holds a run and this is a new one, if another process writes to
+            it, or if the recipe differs from that of the run to resume.
+        MissingInputError: If there is no run to resume.
+        CannotWriteError: If the folder cannot be written.
+    """
+    run = RunFolder.create(out, resume=resume)
+    with ExitStack() as stack:
+        stack.enter_context(run.lock())
+        if resume and run.config_file.exists():
+            before = load_recipe(type(recipe), run.config_file)
+            refuse_changes(before, recipe, run=out)
+        tracker = open_trackers(recipe.track, run.path, warn=progress.note)
+        stack.callback(tracker.close)
+        tracker.config(recipe.model_dump(mode="json"))
+        write_text(run.config_file, dump_recipe(recipe))
+        yield Session(run, tracker, progress)
+
+
+def environment(device: torch.device, dtype: torch.dtype) -> dict[str, str | int]:
+    """Records what a model was trained on.
+
+    Args:
+        device: Where it computes.
+        dtype: Precision of the activations.
+
+    Returns:
+        Versions, hardware and precision, by name.
+    """
+    return {
+        "lowkey": lowkey.__version__,
+        "python": platform.python_version(),
+        **runtime.fingerprint(device, dtype),
+    }

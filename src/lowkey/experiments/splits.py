@@ -1,0 +1,137 @@
+"""The rows of a task: read, split where a part is missing, and planned into batches."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lowkey import runtime
+from lowkey.data.batching import plan_batches
+from lowkey.data.config import DataConfig
+from lowkey.data.rows import Rows
+from lowkey.data.sources import read_rows
+from lowkey.errors import DataError
+from lowkey.training.config import TrainConfig
+
+_HELD_OUT = 0.1
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The rows of a task.
+
+    Attributes:
+        train: What is learned from.
+        validation: What the best step is chosen by.
+        test: What is scored once at the end; None where there is none.
+    """
+
+    train: Rows
+    validation: Rows
+    test: Rows | None
+
+    @property
+    def scored(self) -> tuple[str, Rows]:
+        """The split that the final scores are of, with its name: test where there is one."""
+        return ("test", self.test) if self.test else ("validation", self.validation)
+
+
+def read_splits(
+    data: DataConfig, columns: Sequence[str], seed: int, say: Callable[[str], None]
+) -> Splits:
+    """Reads the splits of a recipe; holds rows out for validation where it names none.
+
+    Args:
+        data: Where the rows are.
+        columns: Standard columns that must be there.
+        seed: Chooses the rows that are held out.
+        say: Takes a line for the user.
+
+    Returns:
+        The rows.
+
+    Raises:
+        DataError: If the content of a source is not what it should be.
+        MissingInputError: If a source is not there.
+        UnavailableError: If the Hub is needed and cannot be reached.
+    """
+    train = read_rows(data.train or "", data, columns, key="data.train")
+    test = None
+    if data.test is not None:
+        test = read_rows(data.test, data, columns, key="data.test")
+    if data.validation is not None:
+        validation = read_rows(data.validation, data, columns, key="data.validation")
+    else:
+        train, validation = hold_out(train, seed)
+        say(
+            f"no data.validation: {len(validation)} of the training rows are held out"
+            " to choose the best step"
+        )
+    return Splits(train, validation, test)
+
+
+def hold_out(rows: Rows, seed: int) -> tuple[Rows, Rows]:
+    """Splits rows in two, by chance but always the same way.
+
+    Args:
+        rows: At least two rows.
+        seed: Chooses the rows.
+
+    Returns:
+        Nine tenths of the rows, and one tenth, both in the order of the file.
+
+    Raises:
+        DataError: If there is only one row.
+    """
+    count = max(1, round(len(rows) * _HELD_OUT))
+    if count >= len(rows):
+        raise DataError(f"{rows.place} holds one row; training needs more")
+    random = np.random.Generator(np.random.PCG64(runtime.seed_for(seed, "hold out")))
+    order = np.argsort(random.random(len(rows)), kind="stable")
+    return take_rows(rows, np.sort(order[count:])), take_rows(rows, np.sort(order[:count]))
+
+
+def take_rows(rows: Rows, index: np.ndarray) -> Rows:
+    """Picks rows.
+
+    Args:
+        rows: Some rows.
+        index: Their positions.
+
+    Returns:
+        The rows picked, in the order of ``index``.
+    """
+    positions = index.tolist()
+    values = {name: [column[i] for i in positions] for name, column in rows.values.items()}
+    return replace(rows, values=values, numbers=[rows.numbers[i] for i in positions])
+
+
+def spread(rows: Rows, count: int) -> Rows:
+    """Picks rows evenly from beginning to end.
+
+    Args:
+        rows: Some rows.
+        count: Most rows to pick.
+
+    Returns:
+        The rows picked.
+    """
+    return take_rows(rows, np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int))
+
+
+def plan_epoch(lengths: np.ndarray, config: TrainConfig, epoch: int) -> list[list[int]]:
+    """Plans the batches of an epoch, by examples where the recipe gives a size, else by tokens.
+
+    Args:
+        lengths: Tokens of each example.
+        config: The section ``train`` of the recipe.
+        epoch: Number of the epoch, from 0.
+
+    Returns:
+        The examples of each batch; the same for the same seed and epoch.
+    """
+    size = config.per_device_train_batch_size
+    tokens = None if size else config.batch_tokens
+    return plan_batches(
+        lengths, seed=config.seed, epoch=epoch, batch_tokens=tokens, batch_size=size
+    )

@@ -1,0 +1,235 @@
+"""Trains a Transformer from scratch on pairs of texts.
+
+pairs -> tokenizers -> model -> train -> reload the best -> decode the test set -> report
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from lowkey import runtime
+from lowkey.data.pairs import PairExamples
+from lowkey.data.rows import Rows
+from lowkey.data.tokenizer import TextTokenizer
+from lowkey.data.tokenizer_training import train_tokenizer
+from lowkey.errors import ConfigError
+from lowkey.experiments.config import Tokenizers, TranslationRecipe
+from lowkey.experiments.samples import text_samples
+from lowkey.experiments.session import Session, environment, open_session
+from lowkey.experiments.splits import Splits, plan_epoch, read_splits, spread
+from lowkey.models.config import TransformerConfig
+from lowkey.models.transformer import Transformer
+from lowkey.pipelines.bundle import Facts, as_metrics, folder_bytes
+from lowkey.pipelines.translator import Translator
+from lowkey.run_folder import RunFolder
+from lowkey.training.loss import label_smoothed_cross_entropy
+from lowkey.training.objective import StepLoss
+from lowkey.training.progress import progress_for
+from lowkey.training.trainer import FitResult, Trainer
+
+_COLUMNS = ("source", "target")
+
+
+def train(recipe: TranslationRecipe, out: Path, *, resume: bool = False) -> Facts:
+    """Runs one training from recipe to report.
+
+    Args:
+        recipe: What to do.
+        out: The run folder.
+        resume: Whether to go on with the run that is there.
+
+    Returns:
+        What came of it, as it stands in ``best/lowkey.json``.
+
+    Raises:
+        LowkeyError: If the recipe or the data is not usable, if the run was stopped (it can be
+            resumed), or if a result cannot be written.
+    """
+    RunFolder.find(out, resume=resume)
+    progress = progress_for()
+    runtime.set_threads(recipe.train.threads)
+    splits = read_splits(recipe.data, _COLUMNS, recipe.train.seed, progress.note)
+    learner = _prepare(recipe, splits, progress.note)
+    with open_session(recipe, out, progress, resume=resume) as session:
+        trainer = Trainer(
+            learner,
+            recipe.train,
+            session.run,
+            tracker=session.tracker,
+            progress=session.progress,
+            save_best=lambda folder, _: learner.translator.save(folder),
+        )
+        fit = trainer.fit(resume=resume)
+        facts = _conclude(splits, learner, fit, session)
+        session.finish(facts)
+        return facts
+
+
+@dataclass
+class Learner:
+    """The objective of a translation: see ``lowkey.training.objective.Objective``.
+
+    Attributes:
+        translator: The model with its tokenizers and facts.
+        train: Training pairs.
+        validation: Pairs that choose the best step, by their likelihood.
+        decoded: Validation rows that are decoded at each evaluation.
+        recipe: How to batch and smooth.
+    """
+
+    translator: Translator
+    train: PairExamples
+    validation: PairExamples
+    decoded: Rows
+    recipe: TranslationRecipe
+
+    def __post_init__(self) -> None:
+        """Says what is trained, and by which metric two evaluations are compared."""
+        self.model: nn.Module = self.translator.model
+        # Likelihood over all rows: smoother than a score of the few that are decoded.
+        self.metric_for_best = "nll"
+        self.greater_is_better = False
+
+    def epoch(self, epoch: int) -> Sequence[Sequence[int]]:
+        """Plans the batches of an epoch.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+
+        Returns:
+            The pairs of each batch.
+        """
+        return plan_epoch(self.train.lengths, self.recipe.train, epoch)
+
+    def loss(self, ids: Sequence[int]) -> StepLoss:
+        """Computes the label-smoothed cross-entropy of the target tokens.
+
+        Args:
+            ids: The pairs.
+
+        Returns:
+            The sums over the batch; ``nll`` is free of smoothing.
+        """
+        batch = self.train.batch(ids, self.translator.device)
+        logits = self.model(
+            batch.source_ids, batch.source_layout, batch.target_input_ids, batch.target_layout
+        )
+        smoothing = self.recipe.train.label_smoothing_factor
+        loss, nll = label_smoothed_cross_entropy(logits, batch.target_labels, smoothing)
+        targets = batch.target_layout.num_tokens
+        tokens = targets + batch.source_layout.num_tokens
+        return StepLoss(loss, targets, tokens, {"nll": float(nll)})
+
+    def evaluate(self) -> dict[str, float]:
+        """Scores the validation pairs, and decodes some of them.
+
+        Returns:
+            nll and perplexity of all, and the scores of the decoded ones.
+        """
+        nll = self.translator.nll(self.validation)
+        scores, _ = self.translator.score(self.decoded)
+        values = {name: score.value for name, score in scores.items()}
+        return {"nll": nll, "perplexity": float(np.exp(min(nll, 700.0))), **values}
+
+
+def _prepare(recipe: TranslationRecipe, splits: Splits, say: Callable[[str], None]) -> Learner:
+    """Trains the tokenizers, makes the model and tokenizes the pairs."""
+    source, target = _tokenizers(recipe.tokenizer, splits.train)
+    device = runtime.resolve_device(recipe.train.device)
+    dtype = runtime.resolve_precision(recipe.train.precision, device)
+    config = TransformerConfig(
+        source_vocab_size=source.vocab_size,
+        target_vocab_size=target.vocab_size,
+        share_embeddings=recipe.tokenizer.joint,
+        **recipe.model.model_dump(),
+    )
+    model = new_transformer(config, recipe.train.seed).compute_in(dtype)
+    max_length = recipe.data.max_length
+    if config.positions == "learned" and (max_length or 0) > config.max_positions:
+        raise ConfigError(
+            f"data.max_length is {max_length}, but the model has {config.max_positions} positions",
+            fix=f"set data.max_length to {config.max_positions} or raise model.max_positions",
+        )
+    cut = recipe.data.truncate
+    pairs = [
+        PairExamples.from_rows(rows, source, target, max_length=max_length, truncate=cut)
+        for rows in (splits.train, splits.validation)
+    ]
+    ratios = pairs[0].target_labels.lengths / pairs[0].sources.lengths
+    facts = Facts(
+        kind="translation",
+        task=recipe.metrics,
+        method="scratch",
+        max_length=max_length,
+        decode={**recipe.decode.model_dump(), "max_ratio": float(ratios.max())},
+        environment=environment(device, dtype),
+    )
+    translator = Translator(model, source, target, facts, device)
+    if pairs[0].num_truncated:
+        say(f"note: {pairs[0].truncated_share:.1%} of the training pairs are cut")
+    say(
+        f"{len(splits.train):,} training pairs; vocabularies of {source.vocab_size:,} and"
+        f" {target.vocab_size:,}; {sum(p.numel() for p in model.parameters()):,} parameters"
+    )
+    decoded = spread(splits.validation, recipe.decoded_rows)
+    return Learner(translator, pairs[0], pairs[1], decoded, recipe)
+
+
+def _tokenizers(config: Tokenizers, rows: Rows) -> tuple[TextTokenizer, TextTokenizer]:
+    """Learns the vocabularies from the training pairs alone."""
+    sources, targets = rows.column("source"), rows.column("target")
+    if config.joint:
+        both = [*sources, *targets]
+        joint = train_tokenizer(both, kind=config.source.kind, vocab_size=config.source.vocab_size)
+        return joint, joint
+    source = train_tokenizer(sources, kind=config.source.kind, vocab_size=config.source.vocab_size)
+    target = train_tokenizer(targets, kind=config.target.kind, vocab_size=config.target.vocab_size)
+    return source, target
+
+
+def new_transformer(config: TransformerConfig, seed: int) -> Transformer:
+    """Makes a Transformer whose first weights are a function of the seed.
+
+    Args:
+        config: Its sizes.
+        seed: Chooses the weights.
+
+    Returns:
+        The model; torch's global random state is left as it was.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(runtime.seed_for(seed, "weights"))
+        return Transformer(config)
+
+
+def _conclude(splits: Splits, learner: Learner, fit: FitResult, session: Session) -> Facts:
+    """Opens the best bundle from disk as a user would, decodes, scores and completes its facts."""
+    best = session.run.best
+    reloaded = Translator.load(best, device=learner.translator.device)
+    name, rows = splits.scored
+    session.say(f"decoding {len(rows):,} {name} rows")
+    scores, outputs = reloaded.score(rows)
+    session.tracker.log(fit.step, {f"{name}/{k}": score.value for k, score in scores.items()})
+    facts = learner.translator.facts.model_copy(
+        update={
+            "metrics": as_metrics(scores),
+            "counts": {
+                "parameters": sum(p.numel() for p in learner.model.parameters()),
+                "steps": fit.step,
+                "epochs": fit.epoch,
+                "training_seconds": fit.seconds,
+                "train_tokens": fit.train_tokens,
+                "peak_memory_mib": fit.peak_memory_mib,
+                "train_rows": len(splits.train),
+                f"{name}_rows": len(rows),
+                "disk_bytes": folder_bytes(best),
+            },
+            "samples": text_samples(rows, outputs),
+        }
+    )
+    facts.write(best)
+    return facts

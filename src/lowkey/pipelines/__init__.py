@@ -1,0 +1,1 @@
+"""Trained models on strings: what ``lowkey predict`` and ``lowkey.load`` use."""

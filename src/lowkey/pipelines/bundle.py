@@ -1,0 +1,121 @@
+"""The bundle: a folder that holds all that a trained model needs to be used again.
+
+``lowkey.json`` says what the folder is, what it was trained on and how good it is; the weights lie
+beside it in the format of their kind. A bundle travels, so it is read like any foreign file.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from lowkey.config import Config
+from lowkey.errors import DataError, MissingInputError
+from lowkey.files import read_json, write_json
+from lowkey.metrics.intervals import Score
+
+FACTS_FILE = "lowkey.json"
+Text = Annotated[str, Field(max_length=100_000)]
+
+
+class Facts(Config):
+    """What a bundle says about itself.
+
+    Attributes:
+        format: Version of this file.
+        kind: What the model is: it decides how the folder is read.
+        task: What it was trained to do.
+        method: How: "scratch", "lora", "full" or "head".
+        labels: Names of the classes, in the order of the logits.
+        max_length: Most tokens the model reads.
+        base_model: The pretrained model a part of the weights comes from; None if all are here.
+        base_sha256: Hash of that model's weights file.
+        decode: How sentences are decoded.
+        metrics: Scores on the test set (else validation), each with value, low, high and n.
+        counts: Parameters, seconds, bytes and the like, by name.
+        samples: Some test rows with what the model made of them.
+        environment: What it was trained on.
+    """
+
+    format: Literal[1] = 1
+    kind: Literal["translation", "classification", "regression"]
+    task: Text
+    method: Literal["scratch", "lora", "full", "head"]
+    labels: list[Text] = Field(default=[], max_length=100_000)
+    max_length: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    base_model: Text | None = None
+    base_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    decode: dict[str, int | float] = Field(default={})
+    metrics: dict[str, dict[str, int | float | str | None]] = Field(default={})
+    counts: dict[str, int | float] = Field(default={})
+    samples: list[dict[str, str | bool | None]] = Field(default=[])
+    environment: dict[str, str | int] = Field(default={})
+
+    def write(self, folder: Path) -> None:
+        """Writes ``lowkey.json``.
+
+        Args:
+            folder: The bundle.
+
+        Raises:
+            CannotWriteError: If it cannot be written.
+        """
+        write_json(folder / FACTS_FILE, self.model_dump(mode="json"))
+
+    @classmethod
+    def read(cls, folder: Path) -> "Facts":
+        """Reads ``lowkey.json``.
+
+        Args:
+            folder: The bundle.
+
+        Returns:
+            The facts.
+
+        Raises:
+            MissingInputError: If there is no such file.
+            DataError: If it is not what this version writes.
+        """
+        path = folder / FACTS_FILE
+        if not path.is_file():
+            raise MissingInputError(
+                f"{folder} holds no {FACTS_FILE}", fix="give a run of lowkey, or its folder best"
+            )
+        try:
+            return cls.model_validate(read_json(path))
+        except ValidationError as error:
+            problem = error.errors()[0]
+            key = ".".join(str(part) for part in problem["loc"])
+            raise DataError(f"{key}: {problem['msg']}", where=str(path)) from None
+
+
+def as_metrics(scores: Mapping[str, Score]) -> dict[str, dict[str, Any]]:
+    """Writes scores as facts; what is undefined (NaN) becomes null.
+
+    Args:
+        scores: Scores by name.
+
+    Returns:
+        The same as plain values.
+    """
+    metrics: dict[str, dict[str, Any]] = {}
+    for name, score in scores.items():
+        fields = {"value": score.value, "low": score.low, "high": score.high}
+        plain = {key: None if value != value else value for key, value in fields.items()}
+        metrics[name] = {**plain, "n": score.n}
+        if score.signature:
+            metrics[name]["signature"] = score.signature
+    return metrics
+
+
+def folder_bytes(folder: Path) -> int:
+    """Measures what a folder takes on disk.
+
+    Args:
+        folder: Any folder.
+
+    Returns:
+        The sizes of its files, in bytes.
+    """
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

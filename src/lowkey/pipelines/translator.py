@@ -1,0 +1,240 @@
+"""A trained Transformer on strings: source texts to target texts."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from lowkey.data.batching import plan_evaluation_batches
+from lowkey.data.pairs import PairExamples, encode_sources, flat_batch
+from lowkey.data.rows import Rows
+from lowkey.data.tokenizer import TextTokenizer
+from lowkey.decoding.beam import beam_search
+from lowkey.errors import DataError
+from lowkey.files import read_json, read_tensors, tensor_infos, write_json, write_tensors
+from lowkey.metrics.intervals import Score
+from lowkey.models.config import TransformerConfig
+from lowkey.models.transformer import Transformer
+from lowkey.pipelines.bundle import Facts
+from lowkey.pipelines.text_scores import allowed_targets, text_scores
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+# Rows times beams times tokens: what one batch of the search holds in its caches.
+SEARCH_TOKENS = 4096
+SCORE_TOKENS = 8192
+# Tokens an output may have beyond what the longest pair of the training, in proportion, would.
+_SLACK = 5
+
+
+class Translator:
+    """A Transformer with its tokenizers and the way it decodes.
+
+    Args:
+        model: The network.
+        source_tokenizer: Tokenizer of the sources.
+        target_tokenizer: Tokenizer of the targets; it may be the same.
+        facts: What it was trained for; ``facts.decode`` says how it decodes.
+        device: Where it computes.
+    """
+
+    def __init__(
+        self,
+        model: Transformer,
+        source_tokenizer: TextTokenizer,
+        target_tokenizer: TextTokenizer,
+        facts: Facts,
+        device: torch.device | str = "cpu",
+    ):
+        self.model = model.to(device)
+        self.source_tokenizer = source_tokenizer
+        self.target_tokenizer = target_tokenizer
+        self.facts = facts
+        self.device = device
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> "Translator":
+        """Opens a bundle.
+
+        Args:
+            folder: The bundle.
+            device: Where to compute.
+            dtype: Precision of the activations.
+
+        Returns:
+            The translator, ready to translate.
+
+        Raises:
+            MissingInputError: If a file is not there.
+            DataError: If a file is damaged, or the files do not fit each other.
+        """
+        facts = Facts.read(folder)
+        model = _load_model(folder)
+        source = TextTokenizer.load(folder / "source")
+        target = TextTokenizer.load(folder / "target")
+        for name, tokenizer, rows in (
+            ("source", source, model.config.source_vocab_size),
+            ("target", target, model.config.target_vocab_size),
+        ):
+            if tokenizer.vocab_size != rows:
+                raise DataError(
+                    f"{folder}: the {name} tokenizer has {tokenizer.vocab_size} tokens,"
+                    f" the embedding {rows} rows",
+                    fix="use the tokenizer saved with the model",
+                )
+        return cls(model.compute_in(dtype).eval(), source, target, facts, device)
+
+    def save(self, folder: Path) -> None:
+        """Writes the bundle: sizes, weights, both tokenizers and the facts.
+
+        Args:
+            folder: An existing folder.
+
+        Raises:
+            CannotWriteError: If a file cannot be written.
+        """
+        write_json(folder / CONFIG, self.model.config.model_dump(mode="json"))
+        # A shared table is one parameter under two names; it is written once.
+        state = {n: p for n, p in self.model.named_parameters()}
+        write_tensors(folder / WEIGHTS, state)
+        for name, tokenizer in (
+            ("source", self.source_tokenizer),
+            ("target", self.target_tokenizer),
+        ):
+            (folder / name).mkdir(exist_ok=True)
+            tokenizer.save(folder / name)
+        self.facts.write(folder)
+
+    def examples(self, rows: Rows) -> PairExamples:
+        """Tokenizes pairs as the model wants them; what is too long is cut.
+
+        Args:
+            rows: Rows with source and target.
+
+        Returns:
+            The examples.
+        """
+        return PairExamples.from_rows(
+            rows,
+            self.source_tokenizer,
+            self.target_tokenizer,
+            max_length=self.facts.max_length,
+            truncate=True,
+        )
+
+    @torch.inference_mode()
+    def nll(self, examples: PairExamples) -> float:
+        """Computes the mean negative log-likelihood of a target token, without smoothing.
+
+        Args:
+            examples: Tokenized pairs.
+
+        Returns:
+            Nats per token; its exponential is the perplexity.
+        """
+        training = self.model.training
+        self.model.eval()
+        total = 0.0
+        for ids in plan_evaluation_batches(examples.lengths, SCORE_TOKENS):
+            batch = examples.batch(ids, self.device)
+            logits = self.model(
+                batch.source_ids, batch.source_layout, batch.target_input_ids, batch.target_layout
+            )
+            loss = torch.nn.functional.cross_entropy
+            total += float(loss(logits.float(), batch.target_labels, reduction="sum"))
+        self.model.train(training)
+        return total / len(examples.target_labels.values)
+
+    @torch.inference_mode()
+    def translate(self, texts: Sequence[str]) -> list[str]:
+        """Translates, in the order of the texts.
+
+        Args:
+            texts: Source texts.
+
+        Returns:
+            Target texts.
+        """
+        if not texts:
+            return []
+        training = self.model.training
+        self.model.eval()
+        sources, _ = encode_sources(texts, self.source_tokenizer, max_length=self.facts.max_length)
+        beams = int(self.facts.decode.get("num_beams", 1))
+        outputs: dict[int, str] = {}
+        for ids in plan_evaluation_batches(sources.lengths, max(1, SEARCH_TOKENS // beams)):
+            source_ids, layout = flat_batch(sources.take(ids), self.device)
+            found = beam_search(
+                self.model.start(source_ids, layout),
+                begin_id=self.target_tokenizer.begin_id,
+                end_id=self.target_tokenizer.end_id,
+                max_length=self._longest_outputs(layout.lengths),
+                num_beams=beams,
+                length_penalty=self.facts.decode.get("length_penalty", 1.0),
+            )
+            for i, hypotheses in zip(ids, found, strict=True):
+                outputs[i] = self.target_tokenizer.decode(hypotheses[0].token_ids)
+        self.model.train(training)
+        return [outputs[i] for i in range(len(texts))]
+
+    def _longest_outputs(self, source_lengths: Tensor) -> Tensor:
+        """Bounds each output, so that one which never ends does not hold up its batch."""
+        decode = self.facts.decode
+        by_source = (source_lengths * decode.get("max_ratio", math.inf)).ceil() + _SLACK
+        return by_source.clamp(max=decode.get("max_length", 128)).long().to(self.device)
+
+    def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+        """Translates, one JSON-ready answer per text.
+
+        Args:
+            texts: Source texts.
+
+        Returns:
+            ``{"text"}`` for each, in their order.
+        """
+        return [{"text": text} for text in self.translate(texts)]
+
+    def score(self, rows: Rows) -> tuple[dict[str, Score], list[str]]:
+        """Measures how good the outputs are.
+
+        Args:
+            rows: Rows with source and target, and perhaps alternatives.
+
+        Returns:
+            The scores by name, and the outputs they are of.
+        """
+        outputs = self.translate(rows.column("source"))
+        return text_scores(outputs, allowed_targets(rows), self.facts.task), outputs
+
+
+def _load_model(folder: Path) -> Transformer:
+    """Checks sizes against the header of the weights before anything is allocated."""
+    path = folder / WEIGHTS
+    try:
+        config = TransformerConfig.model_validate(read_json(folder / CONFIG))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(str(part) for part in problem["loc"])
+        raise DataError(f"{key}: {problem['msg']}", where=str(folder / CONFIG)) from None
+    with torch.device("meta"):
+        expected = {n: tuple(p.shape) for n, p in Transformer(config).named_parameters()}
+    found = {name: info.shape for name, info in tensor_infos(path).items()}
+    if found != expected:
+        odd = sorted(n for n in expected.keys() | found.keys() if expected.get(n) != found.get(n))
+        raise DataError(
+            f"{path} does not fit {CONFIG}: {odd[0]} is {found.get(odd[0], 'missing')},"
+            f" expected {expected.get(odd[0], 'nothing')}",
+            fix="the two files are of different models",
+        )
+    model = Transformer(config)
+    model.load_state_dict(read_tensors(path), strict=False)
+    return model
