@@ -85,7 +85,7 @@ def open_session(
         if resume and run.config_file.exists():
             before = load_recipe(type(recipe), run.config_file)
             refuse_changes(before, recipe, run=out)
-        tracker = open_trackers(recipe.track, run.path, warn=progress.note)
+        tracker = open_trackers(recipe.track, run.path, warn=progress.warn)
         stack.callback(tracker.close)
         tracker.config(recipe.model_dump(mode="json"))
         write_text(run.config_file, dump_recipe(recipe))
