@@ -23,18 +23,31 @@ _GROUP_COST = 20_000
 class Group:
     """Sentences that are computed together, each padded to the longest of them.
 
-    Row indices count (token, head) pairs: row ``token * num_heads + head``.
+    Rows count (token, head) pairs, row ``token * num_heads + head``; cells are the places of the
+    padded form, sentence by sentence, head by head.
+
+    Attributes:
+        num_sentences: Sentences of the group.
+        num_queries: Length that queries are padded to.
+        num_keys: Length that keys are padded to.
+        query_rows: The row each query cell is read from; padding reads some real row.
+        key_rows: The same for key cells.
+        query_slots: The row each query cell is written to; padding to the row after the last.
+        key_slots: The same for key cells.
+        query_padding: The cells that hold no query; None where all do.
+        allowed: True where a query may look; None where it may look everywhere.
     """
 
     num_sentences: int
-    query_rows: Tensor  # (sentences * heads * queries,) where each cell is read from
+    num_queries: int
+    num_keys: int
+    query_rows: Tensor
     key_rows: Tensor
-    query_slots: Tensor  # the same cells, where results go: padding to the row after the last
+    query_slots: Tensor
     key_slots: Tensor
-    query_padding: Tensor | None  # cells that hold no query; None where all do
-    allowed: Tensor | None  # True where a query may look; None where it may look everywhere
+    query_padding: Tensor | None
+    allowed: Tensor | None
     _biases: dict[torch.dtype, Tensor] = field(default_factory=dict)
-    _shape: tuple[int, int] = (0, 0)
 
     def bias(self, num_heads: int, dtype: torch.dtype) -> Tensor:
         """Gives what is added to the scores: 0 where a query may look, minus infinity elsewhere.
@@ -46,7 +59,7 @@ class Group:
         Returns:
             A view of the shape (sentences * heads, queries, keys).
         """
-        shape = (self.num_sentences * num_heads, *self._shape)
+        shape = (self.num_sentences * num_heads, self.num_queries, self.num_keys)
         if dtype not in self._biases:
             device = self.query_rows.device
             bias = torch.zeros((1, 1, 1), dtype=dtype, device=device)
@@ -61,11 +74,18 @@ class Group:
 
 @dataclass
 class Plan:
-    """How one pair of layouts is computed: the groups, and the layout that keeps its ids valid."""
+    """How one pair of layouts is computed.
+
+    Attributes:
+        num_heads: Number of heads.
+        groups: The groups; together they hold every sentence once.
+        memory_layout: The layout of the keys, kept alive because plans are found by its identity;
+            None for self-attention, where it would only make a cycle.
+    """
 
     num_heads: int
     groups: list[Group]
-    memory_layout: SequenceLayout | None  # None for self-attention: no cycle to collect
+    memory_layout: SequenceLayout | None
 
 
 def plan_groups(
@@ -148,10 +168,10 @@ def _make_group(
     else:
         key_rows, key_slots, key_real = _cells(sentences, memory_layout, num_heads)
     allowed = None
-    length = key_real.shape[1]
     if causal:
         # Padding stands behind every real token, so the causal mask hides it from real queries.
-        allowed = torch.ones((1, length, length), dtype=torch.bool, device=layout.device).tril()
+        square = (1, query_real.shape[1], key_real.shape[1])
+        allowed = torch.ones(square, dtype=torch.bool, device=layout.device).tril()
     elif not bool(key_real.all()):
         allowed = key_real.unsqueeze(1)
     padding = None
@@ -160,13 +180,14 @@ def _make_group(
         padding = (~cells).nonzero().squeeze(1)
     return Group(
         num_sentences=len(sentences),
+        num_queries=query_real.shape[1],
+        num_keys=key_real.shape[1],
         query_rows=query_rows,
         key_rows=key_rows,
         query_slots=query_slots,
         key_slots=key_slots,
         query_padding=padding,
         allowed=allowed,
-        _shape=(query_real.shape[1], length),
     )
 
 
