@@ -62,15 +62,17 @@ def _of_translator(pipeline: Translator, text: str) -> list[AttentionMap]:
         model.start(source_ids, source_layout),
         begin_id=tokenizer.begin_id,
         end_id=tokenizer.end_id,
-        max_length=int(pipeline.facts.decode.get("max_length", 128)),
+        max_length=int(pipeline.decoding.max_length),
     )
-    read = [tokenizer.begin_id, *found.token_ids]
+    # An output that was cut off at its greatest length has no end token.
+    writing = [*found.token_ids, *([tokenizer.end_id] if found.finished else [])]
+    read = [tokenizer.begin_id, *writing[:-1]]
     layout = SequenceLayout([len(read)], device)
     with collect_attention(model) as weights:
         model(source_ids, source_layout, torch.tensor(read, device=device), layout)
     source = pipeline.source_tokenizer.tokens(source_ids.tolist())
     target = tokenizer.tokens(read)
-    written = tokenizer.tokens([*found.token_ids, tokenizer.end_id])
+    written = tokenizer.tokens(writing)
 
     def tokens(module: str) -> tuple[Sequence[str], Sequence[str]]:
         if module.startswith("encoder_blocks"):

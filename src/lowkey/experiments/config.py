@@ -17,7 +17,7 @@ Method = Literal["lora", "full", "head"]
 TASKS_TO_COME = ("multilabel", "tag", "answer", "mlm")
 """Tasks that a recipe may name already and that no version can train yet."""
 
-LEARNING_RATES: dict[str, float] = {"lora": 5e-4, "full": 5e-5, "head": 1e-3}
+LEARNING_RATES: dict[str, float] = {"lora": 5e-4, "full": 5e-5, "head": 1e-2}
 """What each method trains with where the recipe does not say: LoRA wants about ten times the rate
 of full fine-tuning (Schulman et al., "LoRA Without Regret", 2025)."""
 
@@ -54,8 +54,10 @@ class TransformerSizes(Config):
     tie_embeddings: bool = True
 
     @model_validator(mode="after")
-    def _heads_divide_width(self) -> "TransformerSizes":
+    def _parts_fit(self) -> "TransformerSizes":
         refuse_uneven_heads(self.d_model, self.num_heads)
+        if self.positions == "sinusoidal" and self.d_model % 2:
+            raise ValueError(f"sinusoidal positions need an even d_model, got {self.d_model}")
         return self
 
 
@@ -138,7 +140,7 @@ class FinetuneRecipe(Config):
         data: Where the rows are.
         model: The pretrained encoder.
         lora: How to adapt it, for the method lora.
-        train: How to train; ``learning_rate`` is 5e-4 for lora, 5e-5 for full and 1e-3 for head
+        train: How to train; ``learning_rate`` is 5e-4 for lora, 5e-5 for full and 1e-2 for head
             where the recipe does not say.
         track: Where numbers go; jsonl always.
     """

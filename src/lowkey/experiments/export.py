@@ -72,7 +72,7 @@ def _write_adapter(pipeline: TextClassifier, folder: Path) -> str:
 def _write_merged(pipeline: TextClassifier, folder: Path) -> str:
     """Merges in fp32, from the original base, and measures what the merging changed."""
     texts = [str(sample["source"]) for sample in pipeline.facts.samples] or ["a", "b c"]
-    pairs = texts if pipeline.facts.task == "pair" else None
+    pairs = texts if pipeline.facts.pairs else None
     examples = LabelledExamples.from_texts(
         texts, pairs, pipeline.tokenizer, max_length=pipeline.facts.max_length
     )

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -20,6 +19,7 @@ from lowkey.data.labels import LabelMap, TaskChoice
 from lowkey.data.tokenizer import TextTokenizer
 from lowkey.errors import ConfigError, DataError
 from lowkey.experiments.config import FinetuneRecipe
+from lowkey.experiments.method import make_trainable
 from lowkey.experiments.samples import label_samples
 from lowkey.experiments.session import Session, environment, open_session
 from lowkey.experiments.splits import Splits, plan_epoch, read_splits
@@ -27,7 +27,6 @@ from lowkey.experiments.task import choose_task
 from lowkey.hf.bert import load_classifier
 from lowkey.hf.hub import resolve_model
 from lowkey.hf.model_folder import base_identity
-from lowkey.lora.inject import InjectionReport, inject
 from lowkey.models.heads import SequenceClassifier
 from lowkey.pipelines.bundle import Facts, as_metrics, folder_bytes
 from lowkey.pipelines.classifier import TextClassifier
@@ -58,7 +57,7 @@ def finetune(recipe: FinetuneRecipe, out: Path, *, resume: bool = False) -> Fact
     progress = progress_for()
     runtime.set_threads(recipe.train.threads)
     splits = read_splits(recipe.data, _COLUMNS, recipe.train.seed, progress.note)
-    choice = choose_task(recipe.task, splits.train)
+    choice = choose_task(recipe.task, splits.given)
     progress.note(f"task: {choice.task} ({choice.reason})")
     learner = _prepare(recipe, splits, choice, progress.note)
     with open_session(recipe, out, progress, resume=resume) as session:
@@ -149,15 +148,13 @@ def _prepare(
     base = resolve_model(recipe.model.path, key="model.path")
     labels = None
     if choice.task != "regress":
-        labels = LabelMap.from_rows(splits.train, recipe.data.labels)
+        labels = LabelMap.from_rows(splits.given, recipe.data.labels)
     device = runtime.resolve_device(recipe.train.device)
     dtype = runtime.resolve_precision(recipe.train.precision, device)
     generator = runtime.generator(recipe.train.seed, "weights")
     model = load_classifier(base, len(labels) if labels else 1, generator=generator)
     max_length = _max_length(recipe.data.max_length, model, recipe.model.path)
-    report = _make_trainable(model, recipe, generator)
-    if report:
-        say(str(report))
+    lora_config = make_trainable(model, recipe, base, generator, say)
     for parameter in model.parameters():
         if not parameter.requires_grad:
             # Frozen weights lose nothing by being kept in the precision they are used in.
@@ -167,6 +164,7 @@ def _prepare(
         kind="classification" if labels else "regression",
         task=choice.task,
         method=recipe.method,
+        pairs="text_pair" in splits.train.columns,
         labels=list(labels.names) if labels else [],
         max_length=max_length,
         base_model=str(local.resolve()) if local.exists() else recipe.model.path,
@@ -181,9 +179,11 @@ def _prepare(
             where=str(base),
             fix="use the tokenizer saved with the model",
         )
-    lora_config = recipe.lora if report else None
     classifier = TextClassifier(model.compute_in(dtype), tokenizer, facts, device, lora_config)
     examples = [classifier.examples(rows) for rows in (splits.train, splits.validation)]
+    if splits.test:
+        # What is wrong with these must not come out when the training is over.
+        classifier.examples(splits.test)
     for name, part in zip(("train", "validation"), examples, strict=True):
         if part.num_truncated:
             say(
@@ -201,18 +201,6 @@ def _max_length(wanted: int | None, model: SequenceClassifier, path: str) -> int
             fix=f"set data.max_length to {positions} or less",
         )
     return wanted or positions
-
-
-def _make_trainable(
-    model: SequenceClassifier, recipe: FinetuneRecipe, generator: torch.Generator
-) -> InjectionReport | None:
-    """The one place where the methods differ."""
-    if recipe.method == "lora":
-        return inject(model, recipe.lora, generator)
-    if recipe.method == "head":
-        model.requires_grad_(False)
-        model.classifier.requires_grad_(True)
-    return None
 
 
 def _conclude(

@@ -21,11 +21,13 @@ class Splits:
     """The rows of a task.
 
     Attributes:
+        given: All training rows, also those held out for validation; they decide task and classes.
         train: What is learned from.
         validation: What the best step is chosen by.
         test: What is scored once at the end; None where there is none.
     """
 
+    given: Rows
     train: Rows
     validation: Rows
     test: Rows | None
@@ -55,7 +57,7 @@ def read_splits(
         MissingInputError: If a source is not there.
         UnavailableError: If the Hub is needed and cannot be reached.
     """
-    train = read_rows(data.train or "", data, columns, key="data.train")
+    given = train = read_rows(data.train or "", data, columns, key="data.train")
     test = None
     if data.test is not None:
         test = read_rows(data.test, data, columns, key="data.test")
@@ -67,7 +69,7 @@ def read_splits(
             f"no data.validation: {len(validation)} of the training rows are held out"
             " to choose the best step"
         )
-    return Splits(train, validation, test)
+    return Splits(given, train, validation, test)
 
 
 def hold_out(rows: Rows, seed: int) -> tuple[Rows, Rows]:

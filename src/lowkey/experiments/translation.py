@@ -23,7 +23,7 @@ from lowkey.experiments.session import Session, environment, open_session
 from lowkey.experiments.splits import Splits, plan_epoch, read_splits, spread
 from lowkey.models.config import TransformerConfig
 from lowkey.models.transformer import Transformer
-from lowkey.pipelines.bundle import Facts, as_metrics, folder_bytes
+from lowkey.pipelines.bundle import Decoding, Facts, as_metrics, folder_bytes
 from lowkey.pipelines.translator import Translator
 from lowkey.run_folder import RunFolder
 from lowkey.training.loss import label_smoothed_cross_entropy
@@ -149,11 +149,9 @@ def _prepare(recipe: TranslationRecipe, splits: Splits, say: Callable[[str], Non
     )
     model = new_transformer(config, recipe.train.seed).compute_in(dtype)
     max_length = recipe.data.max_length
-    if config.positions == "learned" and (max_length or 0) > config.max_positions:
-        raise ConfigError(
-            f"data.max_length is {max_length}, but the model has {config.max_positions} positions",
-            fix=f"set data.max_length to {config.max_positions} or raise model.max_positions",
-        )
+    if config.positions == "learned":
+        _refuse_unnumbered(recipe)
+        max_length = max_length or config.max_positions
     cut = recipe.data.truncate
     pairs = [
         PairExamples.from_rows(rows, source, target, max_length=max_length, truncate=cut)
@@ -165,7 +163,7 @@ def _prepare(recipe: TranslationRecipe, splits: Splits, say: Callable[[str], Non
         task=recipe.metrics,
         method="scratch",
         max_length=max_length,
-        decode={**recipe.decode.model_dump(), "max_ratio": float(ratios.max())},
+        decode=Decoding(**recipe.decode.model_dump(), max_ratio=float(ratios.max())),
         environment=environment(device, dtype),
     )
     translator = Translator(model, source, target, facts, device)
@@ -177,6 +175,20 @@ def _prepare(recipe: TranslationRecipe, splits: Splits, say: Callable[[str], Non
     )
     decoded = spread(splits.validation, recipe.decoded_rows)
     return Learner(translator, pairs[0], pairs[1], decoded, recipe)
+
+
+def _refuse_unnumbered(recipe: TranslationRecipe) -> None:
+    """Refuses lengths beyond what learned positions can number."""
+    positions = recipe.model.max_positions
+    for key, length in (
+        ("data.max_length", recipe.data.max_length or 0),
+        ("decode.max_length", recipe.decode.max_length),
+    ):
+        if length > positions:
+            raise ConfigError(
+                f"{key} is {length}, but the model has {positions} positions",
+                fix=f"set {key} to {positions} or raise model.max_positions",
+            )
 
 
 def _tokenizers(config: Tokenizers, rows: Rows) -> tuple[TextTokenizer, TextTokenizer]:

@@ -8,7 +8,7 @@ from lowkey.models.config import EncoderConfig
 from lowkey.nn.blocks import BlockShape, EncoderBlock
 from lowkey.nn.embeddings import EncoderEmbeddings
 from lowkey.nn.layout import SequenceLayout
-from lowkey.nn.linear import Linear
+from lowkey.nn.linear import Linear, normal_
 
 
 class Pooler(nn.Module):
@@ -156,6 +156,6 @@ def initialise_as_bert(module: nn.Module) -> None:
         module: Any module; only linear maps and tables are touched.
     """
     if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, std=0.02)
+        normal_(module.weight, 0.02)
     if isinstance(module, nn.Linear) and module.bias is not None:
         nn.init.zeros_(module.bias)

@@ -8,7 +8,7 @@ from lowkey.models.config import TransformerConfig
 from lowkey.nn.blocks import BlockCache, BlockShape, DecoderBlock, EncoderBlock
 from lowkey.nn.embeddings import TransformerEmbeddings, tied_logits
 from lowkey.nn.layout import SequenceLayout
-from lowkey.nn.linear import LayerNorm, Linear
+from lowkey.nn.linear import Embedding, LayerNorm, Linear, normal_
 
 
 class Transformer(nn.Module):
@@ -47,10 +47,10 @@ class Transformer(nn.Module):
             pre_norm=config.norm == "pre",
             kernel=kernel,
         )
-        target = nn.Embedding(config.target_vocab_size, config.d_model)
+        target = Embedding(config.target_vocab_size, config.d_model)
         source = target
         if not config.share_embeddings:
-            source = nn.Embedding(config.source_vocab_size, config.d_model)
+            source = Embedding(config.source_vocab_size, config.d_model)
         settings = (config.positions, config.max_positions, config.dropout)
         self.source_embeddings = TransformerEmbeddings(source, *settings)
         self.target_embeddings = TransformerEmbeddings(target, *settings)
@@ -71,12 +71,12 @@ class Transformer(nn.Module):
 
     def _initialise(self) -> None:
         for module in self.modules():
-            if isinstance(module, nn.Linear):
+            if isinstance(module, nn.Linear) and not module.weight.is_meta:
                 nn.init.xavier_uniform_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
         for embeddings in (self.source_embeddings, self.target_embeddings):
-            nn.init.normal_(embeddings.token.weight, std=self.config.d_model**-0.5)
+            normal_(embeddings.token.weight, self.config.d_model**-0.5)
 
     def compute_in(self, dtype: torch.dtype) -> "Transformer":
         """Chooses the precision of the activations; the weights stay in theirs.

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lowkey.nn.dropout import Dropout
-from lowkey.nn.linear import LayerNorm
+from lowkey.nn.linear import Embedding, LayerNorm, normal_
 from lowkey.nn.positions import LearnedPositions, SinusoidalPositions
 
 
@@ -44,7 +44,7 @@ class TransformerEmbeddings(nn.Module):
         else:
             self.position = LearnedPositions(max_positions, d_model)
             # As long as a sinusoidal encoding, so that both kinds start from the same balance.
-            nn.init.normal_(self.position.weight, std=math.sqrt(0.5))
+            normal_(self.position.weight, math.sqrt(0.5))
         self.scale = math.sqrt(d_model)
         self.dropout = Dropout(dropout)
         self.compute_dtype = torch.float32
@@ -90,9 +90,9 @@ class EncoderEmbeddings(nn.Module):
         dropout: float,
     ):
         super().__init__()
-        self.token = nn.Embedding(vocab_size, d_model)
+        self.token = Embedding(vocab_size, d_model)
         self.position = LearnedPositions(max_positions, d_model)
-        self.segment = nn.Embedding(num_segments, d_model)
+        self.segment = Embedding(num_segments, d_model)
         self.norm = LayerNorm(d_model, eps=norm_eps)
         self.dropout = Dropout(dropout)
         self.compute_dtype = torch.float32

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from lowkey.nn.linear import Embedding
+
 
 def sinusoidal_table(num_positions: int, d_model: int) -> Float[Tensor, "num_positions d_model"]:
     r"""Computes the positional encoding of the Transformer.
@@ -72,5 +74,5 @@ class SinusoidalPositions(nn.Module):
         return self.table[positions]
 
 
-class LearnedPositions(nn.Embedding):
+class LearnedPositions(Embedding):
     """One trained vector per position, as in BERT; there is none beyond ``num_embeddings``."""

@@ -1,0 +1,74 @@
+"""What of a pretrained encoder is trained: the one place where the methods differ."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from lowkey.errors import ConfigError, did_you_mean
+from lowkey.experiments.config import FinetuneRecipe
+from lowkey.files import tensor_infos
+from lowkey.hf.adapter import SAVED_MODULES
+from lowkey.hf.model_folder import WEIGHTS
+from lowkey.lora.config import LoRAConfig
+from lowkey.lora.inject import inject
+from lowkey.models.heads import SequenceClassifier
+
+
+def make_trainable(
+    model: SequenceClassifier,
+    recipe: FinetuneRecipe,
+    base: Path,
+    generator: torch.Generator,
+    say: Callable[[str], None],
+) -> LoRAConfig | None:
+    """Freezes what the method does not train, and adapts the rest where it is LoRA.
+
+    What the base does not hold (the head, and in some checkpoints the pooler) is drawn at random,
+    so every method trains and keeps it.
+
+    Args:
+        model: The model; changed in place.
+        recipe: Names the method.
+        base: Folder of the pretrained model.
+        generator: Draws the updates.
+        say: Takes a line for the user.
+
+    Returns:
+        How the model was adapted; None for methods without LoRA.
+
+    Raises:
+        ConfigError: If LoRA's options name modules that are not there or cannot be saved, or
+            leave out the head.
+    """
+    new_pooler = not any("pooler." in name for name in tensor_infos(base / WEIGHTS))
+    if recipe.method == "lora":
+        config = _whole(recipe.lora, new_pooler)
+        say(str(inject(model, config, generator)))
+        return config
+    if recipe.method == "head":
+        model.requires_grad_(False)
+        model.classifier.requires_grad_(True)
+        if new_pooler:
+            model.get_submodule("encoder.pooler").requires_grad_(True)
+    return None
+
+
+def _whole(config: LoRAConfig, new_pooler: bool) -> LoRAConfig:
+    """Makes sure that the modules trained whole can be saved, and that none is forgotten."""
+    key, modules = "lora.modules_to_save", list(config.modules_to_save)
+    for name in modules:
+        if name not in SAVED_MODULES:
+            near = did_you_mean(name.rpartition(".")[2], SAVED_MODULES)
+            raise ConfigError(
+                f"{key} holds {name}, which an adapter cannot hold",
+                fix=f"did you mean {near}?" if near else f"there are {', '.join(SAVED_MODULES)}",
+            )
+    if "classifier" not in modules:
+        raise ConfigError(
+            f"{key} leaves out classifier: the new head would be neither trained nor saved",
+            fix=f"set {key} to [{', '.join(['classifier', *modules])}]",
+        )
+    if new_pooler and "pooler" not in modules:
+        modules.append("pooler")
+    return config.model_copy(update={"modules_to_save": modules})
