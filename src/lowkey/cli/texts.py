@@ -1,0 +1,100 @@
+"""Reads the texts to predict, one a line or JSONL, a little at a time: files may be long."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from lowkey.errors import DataError, did_you_mean, shown
+from lowkey.files import MIB, parse_json
+
+_MAX_LINE = MIB
+_PORTION = 4096
+
+
+class Input(NamedTuple):
+    """What one prediction is of.
+
+    Attributes:
+        text: The text.
+        pair: The second text, where there is one.
+    """
+
+    text: str
+    pair: str | None = None
+
+
+def read_inputs(
+    readline: Callable[[int], bytes], place: str, *, column: str, json_lines: bool | None
+) -> Iterator[Input]:
+    """Reads inputs from a file as they are asked for.
+
+    Args:
+        readline: Reads a line of at most so many bytes, as the method of files does.
+        place: Name of the file, for messages.
+        column: The key of the text in JSONL: "text" (then "text_pair" is read too) or "source".
+        json_lines: Whether it is JSONL; None goes by whether the first character is ``{``.
+
+    Yields:
+        One input per line; in JSONL, blank lines are passed over.
+
+    Raises:
+        DataError: If a line is too long, not UTF-8 or, in JSONL, no object with the text.
+    """
+    for number, line in enumerate(_lines(readline, place), start=1):
+        if json_lines is None:
+            json_lines = line.lstrip().startswith("{")
+        if not json_lines:
+            yield Input(line)
+        elif line.strip():
+            yield _parsed(line, f"{place}:{number}", column)
+
+
+def portions(inputs: Iterable[Input]) -> Iterator[list[Input]]:
+    """Cuts a stream of inputs into lists that can be predicted together.
+
+    Args:
+        inputs: The inputs.
+
+    Yields:
+        Some thousands of inputs, in order, the last time perhaps fewer.
+    """
+    rest = iter(inputs)
+    while portion := list(islice(rest, _PORTION)):
+        yield portion
+
+
+def _lines(readline: Callable[[int], bytes], place: str) -> Iterator[str]:
+    number = 0
+    while data := readline(_MAX_LINE + 1):
+        number += 1
+        where = f"{place}:{number}"
+        if len(data) > _MAX_LINE:
+            raise DataError(f"the line is longer than {_MAX_LINE // MIB} MiB", where=where)
+        try:
+            line = data.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            what = f"not UTF-8 (byte 0x{data[error.start]:02X}, column {error.start + 1})"
+            raise DataError(what, where=where, fix="save the file as UTF-8") from None
+        yield line.removesuffix("\n").removesuffix("\r")
+
+
+def _parsed(line: str, where: str, column: str) -> Input:
+    """Takes the texts out of one object."""
+    try:
+        record = parse_json(line, where=where)
+    except DataError as error:
+        # It counts the lines of the text it was given, which is one.
+        fix = "each line must be one whole object"
+        raise DataError(error.what, where=where, fix=fix) from None
+    if not isinstance(record, dict):
+        raise DataError("not an object", where=where, fix=f'write {{"{column}": "..."}}')
+    if column not in record:
+        near = did_you_mean(column, record)
+        fix = f"rename {near} to {column}" if near else f'write {{"{column}": "..."}}'
+        keys = ", ".join(record) or "none"
+        raise DataError(f'has no "{column}"; its keys are: {keys}', where=where, fix=fix)
+    pair = record.get("text_pair") if column == "text" else None
+    for value in (record[column], "" if pair is None else pair):
+        if not isinstance(value, str):
+            raise DataError(f"{shown(value)} is not a text", where=where)
+    return Input(record[column], pair)

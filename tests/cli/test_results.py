@@ -1,0 +1,54 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from lowkey.cli import main
+
+
+@pytest.mark.parametrize(
+    ("run", "data", "metric"),
+    [
+        ("runs/classify", "data/dev.jsonl", "accuracy"),
+        ("runs/translate", "pairs/dev.jsonl", "word_error_rate"),
+    ],
+)
+def test_evaluate_agrees_with_the_run(
+    here: Path, capsys: pytest.CaptureFixture[str], run: str, data: str, metric: str
+) -> None:
+    said = json.loads((here / run / "best" / "lowkey.json").read_text(encoding="utf-8"))["metrics"]
+    assert main(["evaluate", run, "--data", data, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[0])["metrics"][metric] == said[metric]
+    assert main(["evaluate", run, "--data", data]) == 0
+    assert f"{metric} {said[metric]['value']:.4f} (95 % interval" in capsys.readouterr().out
+
+
+def test_the_report_is_written_again(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = here / "runs" / "classify" / "report.html"
+    report.unlink()
+    assert main(["report", "runs/classify"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["runs/classify/report.html"]
+    assert "<html" in report.read_text(encoding="utf-8")
+    assert main(["report", "data"]) == 66
+
+
+@pytest.mark.parametrize(("run", "text"), [("classify", "good film"), ("translate", "a b")])
+def test_attention_becomes_a_page_or_a_picture(
+    here: Path, capsys: pytest.CaptureFixture[str], run: str, text: str
+) -> None:
+    assert main(["attention", f"runs/{run}", text, "--out", f"{run}.html"]) == 0
+    assert "attention" in Path(f"{run}.html").read_text(encoding="utf-8")
+    assert main(["attention", f"runs/{run}", text, "--out", f"{run}.png"]) == 0
+    assert Path(f"{run}.png").read_bytes().startswith(b"\x89PNG")
+    assert main(["attention", f"runs/{run}", text, "--out", f"{run}.gif"]) == 2
+    assert not Path(f"{run}.gif").exists()
+
+
+@pytest.mark.parametrize("form", ["peft", "merged"])
+def test_export_hands_on_a_folder(
+    here: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    weights = {"peft": "adapter_model.safetensors", "merged": "model.safetensors"}[form]
+    assert main(["export", "runs/classify", "--format", form, "--out", f"out/{form}"]) == 0
+    assert (here / "out" / form / weights).is_file()
+    assert main(["export", "runs/classify", "--format", form, "--out", f"out/{form}"]) == 2
