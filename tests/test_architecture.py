@@ -32,9 +32,12 @@ ACROSS_MODULES = {
     "test_dangers.py",
     "test_docstrings.py",
     "test_docs.py",
+    "test_benchmarks.py",
+    "test_messages.py",
     "test_recipes.py",
     "test_wheel.py",
     "hf/test_hostile.py",
+    "training/test_kill.py",
     "recipes/test_shipped_data.py",
 }
 

@@ -1,6 +1,7 @@
 """The wheel is complete: what users install works without this folder."""
 
 import gzip
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import tiny_tasks
 
 ROOT = Path(__file__).parents[1]
 
@@ -69,6 +71,7 @@ SPLITS = ("train.jsonl.gz", "validation.jsonl.gz", "test.jsonl.gz")
     "name",
     [
         "py.typed",
+        *(f"recipes/{n}.yaml" for n in ("classify", "translate", "pronounce", "sentiment")),
         *(f"recipes/data/pronounce/{name}" for name in (*SPLITS, "README.md", "NOTICE")),
         *(f"recipes/data/sentiment/{name}" for name in (*SPLITS, "README.md", "NOTICE")),
     ],
@@ -122,7 +125,15 @@ def test_the_installed_program_starts(installed: Path) -> None:
     assert "finetune" in run(installed / "lowkey", "--help", folder=installed)
 
 
-# A tiny fine-tune by the installed program stands here as soon as `lowkey finetune` exists.
+def test_the_installed_program_fine_tunes(installed: Path, tmp_path: Path) -> None:
+    tiny_tasks.write_tasks(tmp_path)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("data: {train: data/train.jsonl}\nmodel: {path: bert}\n")
+    settings = ("--set", "train.max_steps=3", "--set", "track=[jsonl]")
+    command = ("finetune", "--config", recipe, "--out", "run", *settings)
+    run(installed / "lowkey", *command, folder=tmp_path)
+    said = run(installed / "lowkey", "predict", "run", "a text", "--json", folder=tmp_path)
+    assert set(json.loads(said)) == {"label", "scores"}
 
 
 @pytest.mark.slow

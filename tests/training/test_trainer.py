@@ -1,56 +1,17 @@
+"""The loop: what it does at each step, and that it is a pure function of its recipe."""
+
 import itertools
 import json
 import math
-import os
-import shutil
 import signal
 
 import pytest
 import torch
-from training.toy import EXAMPLES, ToyObjective, config, digest, records, trainer
+from training.toy import EXAMPLES, StopAt, ToyObjective, config, digest, records, trainer
 
 from lowkey.errors import ConfigError, StoppedError
-from lowkey.training.checkpoint import newest_checkpoint
-from lowkey.training.gradients import DivergedError
 
-
-def newest(folder):
-    return newest_checkpoint(folder / "checkpoints", warn=pytest.fail)
-
-
-class StopAt(ToyObjective):
-    """Receives a signal in the given call of ``loss``, or in the given call of ``evaluate``."""
-
-    def __init__(self, *, loss: int = -1, evaluate: int = -1, number: int = signal.SIGTERM):
-        super().__init__()
-        self.at_loss, self.at_evaluate, self.number = loss, evaluate, number
-
-    def loss(self, ids):
-        self.at_loss -= 1
-        if self.at_loss == 0:
-            os.kill(os.getpid(), self.number)
-        return super().loss(ids)
-
-    def evaluate(self):
-        self.at_evaluate -= 1
-        if self.at_evaluate == 0:
-            os.kill(os.getpid(), self.number)
-            raise AssertionError("the evaluation went on")
-        return super().evaluate()
-
-
-@pytest.fixture(autouse=True)
-def _no_fsync(monkeypatch):
-    """No power is lost in these tests, and waiting for the disk is most of what a toy run does."""
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("uninterrupted")
-    objective = ToyObjective()
-    result = trainer(folder / "run", objective).fit()
-    return folder / "run", result, objective.seen
+pytestmark = pytest.mark.usefixtures("_no_fsync")
 
 
 def test_the_run_is_what_was_asked_for(uninterrupted):
@@ -100,41 +61,6 @@ def test_the_same_run_again_has_the_same_bytes_and_another_seed_has_not(uninterr
 
 # 39 batches make the 14 steps: here the first and last ones, those around the records, evaluations
 # and checkpoints, and those around the end of an epoch.
-@pytest.mark.parametrize("at", [1, 2, 4, 10, 11, 12, 13, 14, 22, 23, 24, 29, 37, 39])
-def test_stopped_in_a_batch_and_resumed_it_ends_with_the_same_bytes(at, uninterrupted, tmp_path):
-    first, second = StopAt(loss=at), ToyObjective()
-    with pytest.raises(StoppedError):
-        trainer(tmp_path / "run", first).fit()
-    assert len(first.seen) == at
-    result = trainer(tmp_path / "run", second, resume=True).fit(resume=True)
-    assert digest(tmp_path / "run") == digest(uninterrupted[0])
-    assert result.train_tokens == uninterrupted[1].train_tokens
-    assert result.best == uninterrupted[1].best
-
-
-@pytest.mark.parametrize("at", [1, 2, 3])
-def test_stopped_in_an_evaluation(at, uninterrupted, tmp_path):
-    with pytest.raises(StoppedError) as caught:
-        trainer(tmp_path / "run", StopAt(evaluate=at, number=signal.SIGINT)).fit()
-    step = (5, 10, 14)[at - 1]
-    assert str(caught.value) == (
-        f"stopped by SIGINT at step {step} of 14, which is saved — "
-        "repeat the command with --resume to go on"
-    )
-    assert newest(tmp_path / "run").name == f"step-{step:08d}"
-    trainer(tmp_path / "run", resume=True).fit(resume=True)
-    assert digest(tmp_path / "run") == digest(uninterrupted[0])
-
-
-def test_stopped_again_and_again(uninterrupted, tmp_path):
-    resume = False
-    for _ in range(20):
-        try:
-            trainer(tmp_path / "run", StopAt(loss=5), resume=resume).fit(resume=resume)
-            break
-        except StoppedError:
-            resume = True
-    assert digest(tmp_path / "run") == digest(uninterrupted[0])
 
 
 def test_handlers_and_the_global_random_state_are_left_alone(tmp_path):
@@ -145,26 +71,6 @@ def test_handlers_and_the_global_random_state_are_left_alone(tmp_path):
     assert torch.equal(before, torch.random.get_rng_state())
     assert handlers == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     assert objective.model.dropout.generator is None
-
-
-def test_a_finished_run_resumed_changes_nothing_and_can_be_made_longer(uninterrupted, tmp_path):
-    steps = {"lr_scheduler_type": "constant", "logging_steps": 7, "eval_steps": 7, "save_steps": 7}
-    trainer(tmp_path / "run", **steps).fit()
-    before = digest(tmp_path / "run")
-    manifest = tmp_path / "run" / "checkpoints" / "step-00000014" / "manifest.json"
-    inode = manifest.stat().st_ino
-    # What a process leaves that is killed between saving and deleting.
-    shutil.copytree(manifest.parent, manifest.parent.with_name("step-00000007"))
-    objective = ToyObjective()
-    result = trainer(tmp_path / "run", objective, resume=True, **steps).fit(resume=True)
-    assert result.step == 14
-    assert result.seconds > json.loads(manifest.with_name("timings.json").read_text())["seconds"]
-    assert not objective.seen
-    assert digest(tmp_path / "run") == before
-    assert manifest.stat().st_ino == inode
-    trainer(tmp_path / "run", resume=True, **steps | {"max_steps": 21}).fit(resume=True)
-    trainer(tmp_path / "whole", **steps | {"max_steps": 21}).fit()
-    assert digest(tmp_path / "run") == digest(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("size", [1, 2, 4, 8])
@@ -293,84 +199,6 @@ def test_a_time_budget_ends_the_run(tmp_path):
     logged = [r for r in records(tmp_path / "run") if "train/loss" in r]
     rates = [r["train/learning_rate"] for r in logged]
     assert rates[-1] < 0.1 * max(rates)
-
-
-class Poisoned(ToyObjective):
-    def __init__(self, kind: str, at: int):
-        super().__init__()
-        self.kind, self.calls = kind, at
-
-    def loss(self, ids):
-        part = super().loss(ids)
-        self.calls -= 1
-        if self.calls:
-            return part
-        if self.kind == "gradient":
-            one = torch.zeros(16, 8)
-            one[3, 5] = float("inf")
-            self.model.up.weight.register_hook(lambda grad: grad + one)
-            return part
-        value = {"nan": float("nan"), "inf": float("inf")}[self.kind]
-        return type(part)(part.loss + value, part.weight, part.tokens, part.sums)
-
-
-@pytest.mark.parametrize(
-    ("kind", "words"),
-    [
-        ("nan", "the loss became nan at step 6 ("),
-        ("inf", "the loss became inf at step 6 ("),
-        ("gradient", "the gradient is not finite at step 6 (first in the gradient of up.weight; "),
-    ],
-)
-def test_what_is_not_finite_never_reaches_the_weights(kind, words, tmp_path):
-    objective = Poisoned(kind, at=16)  # in step 6
-    ours = trainer(tmp_path / "run", objective)
-    with pytest.raises(DivergedError) as caught:
-        ours.fit()
-    assert str(caught.value).startswith(words)
-    assert caught.value.exit_code == 65
-    assert ours.state.step == 5
-    assert all(torch.isfinite(p).all() for p in objective.model.parameters())
-    assert all(bool(v.isfinite().all()) for s in ours.optimizer.state.values() for v in s.values())
-    assert newest(tmp_path / "run").name == "step-00000004"
-
-
-def test_a_weight_that_is_not_finite_is_not_saved(tmp_path):
-    class Broken(ToyObjective):
-        def evaluate(self):
-            with torch.no_grad():
-                self.model.down.bias[1] = float("nan")
-            return {"loss": 1.0}
-
-    with pytest.raises(DivergedError, match=r"down\.bias holds NaN or infinite numbers at step 4"):
-        trainer(tmp_path / "run", Broken(), eval_steps=4).fit()
-    assert not any((tmp_path / "run" / "checkpoints").iterdir())
-
-
-def test_another_recipe_is_not_resumed(tmp_path):
-    trainer(tmp_path / "run").fit()
-    with pytest.raises(ConfigError, match="made with other settings under train"):
-        trainer(tmp_path / "run", resume=True, learning_rate=0.1).fit(resume=True)
-
-
-def test_another_machine_is_told(tmp_path, capsys, monkeypatch):
-    with pytest.raises(StoppedError):
-        trainer(tmp_path / "run", StopAt(loss=9)).fit()
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    trainer(tmp_path / "run", resume=True).fit(resume=True)
-    assert capsys.readouterr().err == (
-        "warning: resuming on another machine (threads was 1, is now 2): "
-        "the run goes on, but not bit for bit\n"
-    )
-
-
-def test_a_run_killed_before_its_first_checkpoint_begins_anew(uninterrupted, tmp_path):
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "metrics.jsonl").write_text('{"step": 1}\n')
-    (tmp_path / "run" / "config.yaml").touch()
-    ours = trainer(tmp_path / "run", resume=True)
-    ours.fit(resume=True)
-    assert digest(tmp_path / "run") == digest(uninterrupted[0])
 
 
 def test_a_save_that_fails_costs_a_warning_and_the_next_one_counts(uninterrupted, tmp_path, capsys):

@@ -2,9 +2,12 @@
 
 import hashlib
 import json
+import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,6 +17,7 @@ from lowkey.nn.dropout import Dropout
 from lowkey.run_folder import RunFolder
 from lowkey.runtime import generator
 from lowkey.tracking.jsonl import JsonlTracker
+from lowkey.training.checkpoint import newest_checkpoint
 from lowkey.training.config import TrainConfig
 from lowkey.training.objective import StepLoss
 from lowkey.training.progress import Progress
@@ -127,3 +131,28 @@ def digest(folder: Path) -> dict[str, str]:
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in paths
     }
+
+
+class StopAt(ToyObjective):
+    """Receives a signal in the given call of ``loss``, or in the given call of ``evaluate``."""
+
+    def __init__(self, *, loss: int = -1, evaluate: int = -1, number: int = signal.SIGTERM):
+        super().__init__()
+        self.at_loss, self.at_evaluate, self.number = loss, evaluate, number
+
+    def loss(self, ids):
+        self.at_loss -= 1
+        if self.at_loss == 0:
+            os.kill(os.getpid(), self.number)
+        return super().loss(ids)
+
+    def evaluate(self):
+        self.at_evaluate -= 1
+        if self.at_evaluate == 0:
+            os.kill(os.getpid(), self.number)
+            raise AssertionError("the evaluation went on")
+        return super().evaluate()
+
+
+def newest(folder):
+    return newest_checkpoint(folder / "checkpoints", warn=pytest.fail)

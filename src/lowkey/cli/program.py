@@ -1,5 +1,6 @@
 """The program: its verbs, and the one place where errors become messages and exit codes."""
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -86,6 +87,16 @@ def _options(
     """Declares the options of the program itself; its help text is that of the app."""
 
 
+def _let_threads_sleep() -> None:
+    """Lets torch's threads sleep while they wait for each other, unless the user says otherwise.
+
+    By default they spin. On a core that another program wants too, a spinning thread keeps the
+    one it waits for from running, and training slows down several times.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
 
@@ -95,6 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, or that of the error, which has been told in one to three lines.
     """
+    _let_threads_sleep()
     words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     command = typer.main.get_command(app)
     with warnings.catch_warnings():

@@ -43,6 +43,9 @@ def open_regular(path: Path) -> Iterator[BufferedReader]:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise MissingInputError(f"{path} is not a regular file")
             yield file
+    except BrokenPipeError:
+        # The reader of our own output is gone; this file has nothing to do with it.
+        raise
     except FileNotFoundError:
         raise MissingInputError(f"no such file {path}", fix=_nearest_file(path)) from None
     except OSError as error:
