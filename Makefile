@@ -34,12 +34,13 @@ check: $(installed)-dev ## lint, format, types, import floors, docstrings
 	$(VENV)/bin/pydoclint --quiet src
 
 bench: $(installed)-dev ## the speed claims, side by side with the rivals (close other programs)
-	$(python) benchmarks/lora_step.py $(ARGS)
-	$(python) benchmarks/translation_step.py $(ARGS)
+	$(python) -m benchmarks lora_step $(ARGS)
+	$(python) -m benchmarks translation_step $(ARGS)
+	$(python) -m benchmarks attention_kernels $(ARGS)
 
 results: $(installed)-dev ## publish one benchmark: make results NAME=lora_step
 	@test -n "$(NAME)" || { echo "Which one? make results NAME=lora_step" >&2; exit 2; }
-	$(python) benchmarks/$(NAME).py --out benchmarks/results/$(NAME).json $(ARGS)
+	$(python) -m benchmarks $(NAME) --out benchmarks/results/$(NAME).json $(ARGS)
 
 docs: $(installed)-docs ## build the site into site/
 	$(python) -m mkdocs build --strict

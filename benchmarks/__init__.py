@@ -1,0 +1,1 @@
+"""Side by side with the rivals: one file per claim about speed, and the figures they wrote."""
