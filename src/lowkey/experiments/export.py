@@ -54,7 +54,7 @@ def export(run: Path, *, format: Format, out: Path, base: str | None = None) -> 
     with staged_folder(out) as folder:
         write = _write_adapter if format == "peft" else _write_merged
         said = write(pipeline, folder)
-        pipeline.tokenizer.save(folder)
+        pipeline.save_tokenizer(folder)
         facts = facts_from(pipeline.facts.model_dump(mode="json"))
         card = model_card(facts, name=out.name, merged=format == "merged")
         write_text(folder / "README.md", card)

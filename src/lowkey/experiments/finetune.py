@@ -31,6 +31,7 @@ from lowkey.models.heads import SequenceClassifier
 from lowkey.pipelines.bundle import Facts, as_metrics, folder_bytes
 from lowkey.pipelines.classifier import TextClassifier
 from lowkey.run_folder import RunFolder
+from lowkey.training.course import Course
 from lowkey.training.objective import StepLoss
 from lowkey.training.progress import progress_for
 from lowkey.training.trainer import FitResult, Trainer
@@ -60,6 +61,7 @@ def finetune(recipe: FinetuneRecipe, out: Path, *, resume: bool = False) -> Fact
     choice = choose_task(recipe.task, splits.given)
     progress.note(f"task: {choice.task} ({choice.reason})")
     learner = _prepare(recipe, splits, choice, progress.note)
+    Course(recipe.train, learner)  # an impossible schedule is refused before anything is written
     with open_session(recipe, out, progress, resume=resume) as session:
         trainer = Trainer(
             learner,

@@ -26,6 +26,7 @@ from lowkey.models.transformer import Transformer
 from lowkey.pipelines.bundle import Decoding, Facts, as_metrics, folder_bytes
 from lowkey.pipelines.translator import Translator
 from lowkey.run_folder import RunFolder
+from lowkey.training.course import Course
 from lowkey.training.loss import label_smoothed_cross_entropy
 from lowkey.training.objective import StepLoss
 from lowkey.training.progress import progress_for
@@ -54,6 +55,7 @@ def train(recipe: TranslationRecipe, out: Path, *, resume: bool = False) -> Fact
     runtime.set_threads(recipe.train.threads)
     splits = read_splits(recipe.data, _COLUMNS, recipe.train.seed, progress.note)
     learner = _prepare(recipe, splits, progress.note)
+    Course(recipe.train, learner)  # an impossible schedule is refused before anything is written
     with open_session(recipe, out, progress, resume=resume) as session:
         trainer = Trainer(
             learner,

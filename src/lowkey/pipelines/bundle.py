@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from lowkey.config import Config
 from lowkey.errors import DataError, MissingInputError
@@ -19,6 +19,22 @@ FACTS_FILE = "lowkey.json"
 Text = Annotated[str, Field(max_length=100_000)]
 
 
+class Decoding(Config):
+    """How a bundle decodes; bounded, for a large number here would fill the memory.
+
+    Attributes:
+        num_beams: Hypotheses kept for each sentence; 1 is greedy.
+        length_penalty: Exponent of the length that a score is divided by.
+        max_length: Most tokens of an output, the end token included.
+        max_ratio: Most tokens of an output for each token of its source; None is no bound.
+    """
+
+    num_beams: Annotated[int, Field(ge=1, le=256)] = 1
+    length_penalty: Annotated[float, Field(ge=0, le=10)] = 1.0
+    max_length: Annotated[int, Field(ge=1, le=100_000)] = 128
+    max_ratio: Annotated[float, Field(ge=0, le=1_000_000)] | None = None
+
+
 class Facts(Config):
     """What a bundle says about itself.
 
@@ -27,11 +43,12 @@ class Facts(Config):
         kind: What the model is: it decides how the folder is read.
         task: What it was trained to do.
         method: How: "scratch", "lora", "full" or "head".
+        pairs: Whether it reads pairs of texts.
         labels: Names of the classes, in the order of the logits.
         max_length: Most tokens the model reads.
         base_model: The pretrained model a part of the weights comes from; None if all are here.
         base_sha256: Hash of that model's weights file.
-        decode: How sentences are decoded.
+        decode: How sentences are decoded; None if none are.
         metrics: Scores on the test set (else validation), each with value, low, high and n.
         counts: Parameters, seconds, bytes and the like, by name.
         samples: Some test rows with what the model made of them.
@@ -42,15 +59,22 @@ class Facts(Config):
     kind: Literal["translation", "classification", "regression"]
     task: Text
     method: Literal["scratch", "lora", "full", "head"]
+    pairs: bool = False
     labels: list[Text] = Field(default=[], max_length=100_000)
     max_length: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     base_model: Text | None = None
     base_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
-    decode: dict[str, int | float] = Field(default={})
+    decode: Decoding | None = None
     metrics: dict[str, dict[str, int | float | str | None]] = Field(default={})
     counts: dict[str, int | float] = Field(default={})
     samples: list[dict[str, str | bool | None]] = Field(default=[])
     environment: dict[str, str | int] = Field(default={})
+
+    @model_validator(mode="after")
+    def _labels_fit_kind(self) -> "Facts":
+        if (self.kind == "classification") != (len(self.labels) > 1):
+            raise ValueError(f"{self.kind} with {len(self.labels)} labels")
+        return self
 
     def write(self, folder: Path) -> None:
         """Writes ``lowkey.json``.
@@ -85,9 +109,22 @@ class Facts(Config):
         try:
             return cls.model_validate(read_json(path))
         except ValidationError as error:
-            problem = error.errors()[0]
-            key = ".".join(str(part) for part in problem["loc"])
-            raise DataError(f"{key}: {problem['msg']}", where=str(path)) from None
+            raise DataError(first_problem(error), where=str(path)) from None
+
+
+def first_problem(error: ValidationError) -> str:
+    """Says what is wrong with a file of a bundle.
+
+    Args:
+        error: What the check of its values raised.
+
+    Returns:
+        The first problem: its key and why it is none of ours.
+    """
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"])[:100]
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{key}: {message}" if key else message
 
 
 def as_metrics(scores: Mapping[str, Score]) -> dict[str, dict[str, Any]]:

@@ -15,22 +15,21 @@ from lowkey.data.labels import LabelMap
 from lowkey.data.rows import Rows
 from lowkey.data.tokenizer import TextTokenizer
 from lowkey.errors import DataError
-from lowkey.files import read_tensors, tensor_infos, write_tensors
+from lowkey.files import write_json
 from lowkey.hf.adapter import load_adapter, save_adapter
 from lowkey.hf.bert import load_classifier, save_classifier
-from lowkey.hf.hub import resolve_model
-from lowkey.hf.model_folder import base_identity
 from lowkey.lora.config import LoRAConfig
 from lowkey.metrics.classification import accuracy, f1_macro
 from lowkey.metrics.intervals import Score
 from lowkey.metrics.regression import mse, pearson, spearman
 from lowkey.models.heads import SequenceClassifier
+from lowkey.pipelines.base_model import find_base
 from lowkey.pipelines.bundle import Facts
+from lowkey.pipelines.head import load_head, save_head
 
-HEAD_FILE = "head.safetensors"
-_HEAD = "classifier."
 # Large enough that matrix products dominate, small enough for a laptop's memory.
 BATCH_TOKENS = 8192
+_PADDING = "[PAD]"
 
 
 class TextClassifier:
@@ -89,12 +88,12 @@ class TextClassifier:
         if facts.method == "full":
             model = load_classifier(folder, num_labels)
         else:
-            base_folder = _base_of(facts, folder, base)
+            base_folder = find_base(facts, folder, base)
             model = load_classifier(base_folder, num_labels)
             if facts.method == "lora":
                 lora_config = load_adapter(model, folder)
             else:
-                _load_head(model, folder)
+                load_head(model, folder)
         model.compute_in(dtype).eval()
         return cls(model, TextTokenizer.load(folder), facts, device, lora_config)
 
@@ -112,11 +111,10 @@ class TextClassifier:
             name = facts.base_model or ""
             save_adapter(model, folder, lora_config=self.lora_config, base_name=name)
         elif facts.method == "head":
-            head = {n: p for n, p in model.state_dict().items() if n.startswith(_HEAD)}
-            write_tensors(folder / HEAD_FILE, head)
+            save_head(model, folder)
         else:
             self.save_whole(folder)
-        self.tokenizer.save(folder)
+        self.save_tokenizer(folder)
         facts.write(folder)
 
     def save_whole(self, folder: Path) -> None:
@@ -136,6 +134,22 @@ class TextClassifier:
             problem_type="regression" if regression else "single_label_classification",
         )
 
+    def save_tokenizer(self, folder: Path) -> None:
+        """Writes the tokenizer so that transformers reads it as it is.
+
+        Args:
+            folder: An existing folder.
+
+        Raises:
+            CannotWriteError: If a file cannot be written.
+        """
+        self.tokenizer.save(folder)
+        # Left to itself, transformers takes the tokenizer of a BERT for one that lower-cases.
+        settings = {"tokenizer_class": "PreTrainedTokenizerFast"}
+        if _PADDING in self.tokenizer.tokens(range(self.tokenizer.vocab_size)):
+            settings["pad_token"] = _PADDING
+        write_json(folder / "tokenizer_config.json", settings)
+
     def examples(self, rows: Rows) -> LabelledExamples:
         """Tokenizes labelled rows as the model wants them.
 
@@ -144,7 +158,12 @@ class TextClassifier:
 
         Returns:
             The examples.
+
+        Raises:
+            DataError: If a label is none of the classes, or if the model wants pairs and gets
+                texts, or the other way round.
         """
+        self._refuse_unpaired("text_pair" in rows.columns, rows.place)
         return LabelledExamples.from_rows(
             rows, self.tokenizer, self.labels, max_length=self.facts.max_length
         )
@@ -200,12 +219,7 @@ class TextClassifier:
         Raises:
             DataError: If the model wants pairs and gets texts, or the other way round.
         """
-        if (pairs is not None) != (self.facts.task == "pair") and self.labels is not None:
-            wanted = "pairs of texts" if pairs is None else "single texts"
-            raise DataError(
-                f"this model was trained on {wanted}",
-                fix='give JSONL with "text" and "text_pair"' if pairs is None else None,
-            )
+        self._refuse_unpaired(pairs is not None)
         if not texts:
             return []
         examples = LabelledExamples.from_texts(
@@ -216,32 +230,15 @@ class TextClassifier:
             return [{"score": value} for value in logits[:, 0].tolist()]
         return [self._answer(row) for row in logits.softmax(1)]
 
+    def _refuse_unpaired(self, paired: bool, place: str | None = None) -> None:
+        if paired != self.facts.pairs:
+            raise DataError(
+                f"this model was trained on {'single texts' if paired else 'pairs of texts'}",
+                where=place,
+                fix=None if paired else 'give JSONL with "text" and "text_pair"',
+            )
+
     def _answer(self, probabilities: Tensor) -> dict[str, Any]:
         names = self.facts.labels
         scores = dict(zip(names, probabilities.tolist(), strict=True))
         return {"label": names[int(probabilities.argmax())], "scores": scores}
-
-
-def _base_of(facts: Facts, folder: Path, base: str | None) -> Path:
-    """Finds the model that a bundle builds on, and makes sure it is the one of the training."""
-    name = base or facts.base_model
-    if name is None or facts.base_sha256 is None:
-        raise DataError(f"{folder} does not say which base model it builds on")
-    base_folder = resolve_model(name, key="--base" if base else f"base model of {folder}")
-    found = base_identity(base_folder)["sha256"]
-    if found != facts.base_sha256:
-        raise DataError(
-            f"{folder} was trained on other weights ({facts.base_sha256[:8]}… of"
-            f" {facts.base_model}) than {name} holds ({found[:8]}…)",
-            fix="give the base model of the training with --base",
-        )
-    return base_folder
-
-
-def _load_head(model: SequenceClassifier, folder: Path) -> None:
-    path = folder / HEAD_FILE
-    state = {n: tuple(p.shape) for n, p in model.state_dict().items() if n.startswith(_HEAD)}
-    found = {name: info.shape for name, info in tensor_infos(path).items()}
-    if found != state:
-        raise DataError(f"holds {found}, the model needs {state}", where=str(path))
-    model.load_state_dict(read_tensors(path), strict=False)

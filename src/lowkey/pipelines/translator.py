@@ -19,7 +19,7 @@ from lowkey.files import read_json, read_tensors, tensor_infos, write_json, writ
 from lowkey.metrics.intervals import Score
 from lowkey.models.config import TransformerConfig
 from lowkey.models.transformer import Transformer
-from lowkey.pipelines.bundle import Facts
+from lowkey.pipelines.bundle import FACTS_FILE, Decoding, Facts, first_problem
 from lowkey.pipelines.text_scores import allowed_targets, text_scores
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -37,7 +37,7 @@ class Translator:
         model: The network.
         source_tokenizer: Tokenizer of the sources.
         target_tokenizer: Tokenizer of the targets; it may be the same.
-        facts: What it was trained for; ``facts.decode`` says how it decodes.
+        facts: What it was trained for, and how it decodes.
         device: Where it computes.
     """
 
@@ -53,6 +53,7 @@ class Translator:
         self.source_tokenizer = source_tokenizer
         self.target_tokenizer = target_tokenizer
         self.facts = facts
+        self.decoding = facts.decode or Decoding()
         self.device = device
 
     @classmethod
@@ -79,6 +80,7 @@ class Translator:
         """
         facts = Facts.read(folder)
         model = _load_model(folder)
+        _refuse_unnumbered(model.config, facts, folder)
         source = TextTokenizer.load(folder / "source")
         target = TextTokenizer.load(folder / "target")
         for name, tokenizer, rows in (
@@ -169,7 +171,7 @@ class Translator:
         training = self.model.training
         self.model.eval()
         sources, _ = encode_sources(texts, self.source_tokenizer, max_length=self.facts.max_length)
-        beams = int(self.facts.decode.get("num_beams", 1))
+        beams = self.decoding.num_beams
         outputs: dict[int, str] = {}
         for ids in plan_evaluation_batches(sources.lengths, max(1, SEARCH_TOKENS // beams)):
             source_ids, layout = flat_batch(sources.take(ids), self.device)
@@ -179,7 +181,7 @@ class Translator:
                 end_id=self.target_tokenizer.end_id,
                 max_length=self._longest_outputs(layout.lengths),
                 num_beams=beams,
-                length_penalty=self.facts.decode.get("length_penalty", 1.0),
+                length_penalty=self.decoding.length_penalty,
             )
             for i, hypotheses in zip(ids, found, strict=True):
                 outputs[i] = self.target_tokenizer.decode(hypotheses[0].token_ids)
@@ -188,9 +190,9 @@ class Translator:
 
     def _longest_outputs(self, source_lengths: Tensor) -> Tensor:
         """Bounds each output, so that one which never ends does not hold up its batch."""
-        decode = self.facts.decode
-        by_source = (source_lengths * decode.get("max_ratio", math.inf)).ceil() + _SLACK
-        return by_source.clamp(max=decode.get("max_length", 128)).long().to(self.device)
+        ratio = math.inf if self.decoding.max_ratio is None else self.decoding.max_ratio
+        by_source = (source_lengths * ratio).ceil() + _SLACK
+        return by_source.clamp(max=self.decoding.max_length).long().to(self.device)
 
     def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         """Translates, one JSON-ready answer per text.
@@ -216,15 +218,21 @@ class Translator:
         return text_scores(outputs, allowed_targets(rows), self.facts.task), outputs
 
 
+def _refuse_unnumbered(config: TransformerConfig, facts: Facts, folder: Path) -> None:
+    """Refuses facts that let in, or out, more tokens than learned positions can number."""
+    longest = max(facts.max_length or math.inf, (facts.decode or Decoding()).max_length)
+    if config.positions == "learned" and longest > config.max_positions:
+        what = f"texts may have {longest} tokens, but the model numbers {config.max_positions}"
+        raise DataError(what, where=str(folder / FACTS_FILE))
+
+
 def _load_model(folder: Path) -> Transformer:
     """Checks sizes against the header of the weights before anything is allocated."""
     path = folder / WEIGHTS
     try:
         config = TransformerConfig.model_validate(read_json(folder / CONFIG))
     except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"])
-        raise DataError(f"{key}: {problem['msg']}", where=str(folder / CONFIG)) from None
+        raise DataError(first_problem(error), where=str(folder / CONFIG)) from None
     with torch.device("meta"):
         expected = {n: tuple(p.shape) for n, p in Transformer(config).named_parameters()}
     found = {name: info.shape for name, info in tensor_infos(path).items()}

@@ -1,0 +1,48 @@
+"""The head of a classifier in a file of its own, for a base that stays as it is."""
+
+from pathlib import Path
+
+from lowkey.errors import DataError, shown
+from lowkey.files import read_tensors, tensor_infos, write_tensors
+from lowkey.models.heads import SequenceClassifier
+
+HEAD_FILE = "head.safetensors"
+_HEAD, _POOLER = "classifier.", "encoder.pooler."
+
+
+def save_head(model: SequenceClassifier, folder: Path) -> None:
+    """Writes what of a model is trained: its head, and a pooler that its base does not hold.
+
+    Args:
+        model: A classifier of which no more than that is trained.
+        folder: An existing folder.
+
+    Raises:
+        CannotWriteError: If the file cannot be written.
+    """
+    write_tensors(
+        folder / HEAD_FILE, {n: p for n, p in model.named_parameters() if p.requires_grad}
+    )
+
+
+def load_head(model: SequenceClassifier, folder: Path) -> None:
+    """Puts the head of a bundle on its base, and freezes the rest.
+
+    Args:
+        model: The base; changed in place.
+        folder: The bundle.
+
+    Raises:
+        MissingInputError: If the file is not there.
+        DataError: If it is damaged, or not for this model.
+    """
+    path = folder / HEAD_FILE
+    found = {name: info.shape for name, info in tensor_infos(path).items()}
+    shapes = {n: tuple(p.shape) for n, p in model.named_parameters() if n.startswith(_HEAD)}
+    if any(name.startswith(_POOLER) for name in found):
+        shapes |= {n: tuple(p.shape) for n, p in model.named_parameters() if n.startswith(_POOLER)}
+    if found != shapes:
+        raise DataError(f"holds {shown(found, 200)}, the model needs {shapes}", where=str(path))
+    model.load_state_dict(read_tensors(path), strict=False)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in found)

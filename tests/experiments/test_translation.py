@@ -1,0 +1,189 @@
+import json
+from pathlib import Path
+
+import pytest
+import tiny_tasks
+import torch
+from experiments.tasks import exact_files, record_batches, record_learners, stop_at, translating
+
+from lowkey.errors import ConfigError, DataError, StoppedError
+from lowkey.experiments import translation as room
+from lowkey.experiments.translation import new_transformer, train
+from lowkey.models.config import TransformerConfig
+from lowkey.pipelines.bundle import Facts
+from lowkey.pipelines.load import load
+
+RUN = Path("run")
+
+
+def copied_pairs(count, seed):
+    return [row | {"target": row["source"]} for row in tiny_tasks.reversed_pairs(count, seed)]
+
+
+def test_copying_is_learned_in_seconds(folder):
+    tiny_tasks.write_jsonl(folder / "pairs" / "train.jsonl", copied_pairs(1000, 1))
+    tiny_tasks.write_jsonl(folder / "pairs" / "dev.jsonl", copied_pairs(50, 2))
+    settings = ["train.max_steps=200", "train.learning_rate=0.01", "model.d_model=32"]
+    facts = train(translating(*settings, "train.warmup_steps=10", "train.eval_steps=100"), RUN)
+    assert facts.metrics["word_error_rate"]["value"] < 0.3
+    assert load(RUN, device="cpu").translate(["a c e", "b d"]) == ["a c e", "b d"]
+    lines = [json.loads(line) for line in (RUN / "metrics.jsonl").read_text().splitlines()]
+    assert {"train/loss", "train/nll"} <= lines[0].keys()
+    first, last = ([r for r in lines if "eval/nll" in r][i] for i in (0, -1))
+    assert last["eval/nll"] < first["eval/nll"]
+    # An untrained model is wrong nearly always: the score above is no accident.
+    untrained = train(translating("train.max_steps=1", "model.d_model=32"), Path("new"))
+    assert untrained.metrics["word_error_rate"]["value"] > 0.8
+
+
+def test_facts_say_what_came_of_it(folder):
+    tiny_tasks.write_jsonl(folder / "pairs" / "test.jsonl", tiny_tasks.reversed_pairs(30, seed=5))
+    facts = train(translating("data.test=pairs/test.jsonl", "decode.num_beams=2"), RUN)
+    assert Facts.read(RUN / "best") == facts
+    assert (facts.kind, facts.task, facts.method) == ("translation", "words", "scratch")
+    counts = facts.counts
+    assert (counts["steps"], counts["train_rows"], counts["test_rows"]) == (2, 64, 30)
+    model = load(RUN, device="cpu").model
+    assert counts["parameters"] == sum(p.numel() for p in model.parameters())
+    assert counts["train_tokens"] > 0
+    assert counts["disk_bytes"] > 4 * counts["parameters"]
+    assert facts.metrics["word_error_rate"]["n"] == 30
+    assert len(facts.samples) == 20
+    rows = [json.loads(line) for line in Path("pairs/test.jsonl").read_text().splitlines()]
+    ends = facts.samples[0]["source"], facts.samples[-1]["source"]
+    assert ends == (rows[0]["source"], rows[-1]["source"])
+    assert facts.decode.num_beams == 2
+    # Source and target are equally long, so an output may be as long as its source, and 5 more.
+    assert facts.decode.max_ratio == 1.0
+    assert (RUN / "report.html").exists()
+    saved = json.loads((RUN / "best" / "lowkey.json").read_text())
+    assert saved["decode"] == {
+        "num_beams": 2,
+        "length_penalty": 1.0,
+        "max_length": 12,
+        "max_ratio": 1.0,
+    }
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_vocabularies_come_from_the_training_rows_alone(joint, folder):
+    pairs = [{"source": "only here", "target": "or there"}]
+    for split in ("dev", "test"):
+        tiny_tasks.write_jsonl(folder / "pairs" / f"{split}.jsonl", pairs)
+    own = [{"source": f"s{i}", "target": f"t{i}"} for i in range(20)]
+    tiny_tasks.write_jsonl(folder / "pairs" / "train.jsonl", own)
+    train(translating("data.test=pairs/test.jsonl", f"tokenizer.joint={joint}"), RUN)
+    loaded = load(RUN, device="cpu")
+    for side, letters in (("source", "s"), ("target", "t")):
+        tokenizer = getattr(loaded, f"{side}_tokenizer")
+        tokens = set(tokenizer.tokens(range(tokenizer.vocab_size))) - {"<unk>", "<s>", "</s>"}
+        wanted = "st" if joint else letters
+        assert tokens == {f"{letter}{i}" for letter in wanted for i in range(20)}
+    assert loaded.model.config.share_embeddings is joint
+
+
+def test_rows_held_out_are_no_training_rows_for_the_vocabulary(folder, monkeypatch):
+    own = [{"source": f"s{i}", "target": f"t{i}"} for i in range(20)]
+    tiny_tasks.write_jsonl(folder / "pairs" / "train.jsonl", own)
+    learners = record_learners(monkeypatch, room)
+    train(translating("data.validation=null"), RUN)
+    learner = learners[0]
+    assert (len(learner.train), len(learner.validation)) == (18, 2)
+    assert learner.translator.source_tokenizer.vocab_size == 3 + 18
+
+
+def test_the_decoded_rows_are_spread_over_the_set(folder, monkeypatch):
+    learners = record_learners(monkeypatch, room)
+    train(translating("decoded_rows=4"), RUN)
+    rows = [json.loads(line) for line in Path("pairs/dev.jsonl").read_text().splitlines()]
+    sources = list(learners[0].decoded.column("source"))
+    assert sources == [rows[i]["source"] for i in (0, 10, 20, 31)]
+
+
+def test_a_run_that_was_stopped_ends_as_if_it_never_was(folder, monkeypatch):
+    changes = ["tokenizer.joint=true", "model.dropout=0.1"]
+    steps = [f"train.{key}" for key in ("max_steps=9", "eval_steps=2", "save_steps=3")]
+    settings = [*changes, "train.logging_steps=2", "train.learning_rate=0.01", *steps]
+    whole = train(translating(*settings), Path("whole"))
+    with monkeypatch.context() as patch:
+        stop_at(patch, room, 5)
+        with pytest.raises(StoppedError, match="stopped by SIGTERM at step"):
+            train(translating(*settings), RUN)
+    with monkeypatch.context() as patch:
+        batches = record_batches(patch, room)
+        parts = train(translating(*settings), RUN, resume=True)
+    assert 0 < len(batches) < 9
+    assert exact_files(RUN) == exact_files(Path("whole"))
+    assert (parts.metrics, parts.samples) == (whole.metrics, whole.samples)
+
+
+def test_first_weights_follow_from_the_seed_and_leave_the_global_state_alone():
+    config = TransformerConfig(
+        source_vocab_size=5,
+        target_vocab_size=5,
+        d_model=8,
+        num_heads=2,
+        d_ff=8,
+        num_encoder_layers=1,
+        num_decoder_layers=1,
+    )
+    before = torch.random.get_rng_state()
+    states = [new_transformer(config, seed).state_dict() for seed in (1, 1, 2)]
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert not torch.equal(
+        states[0]["target_embeddings.token.weight"], states[2]["target_embeddings.token.weight"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["data.max_length=9"], r"data\.max_length is 9, but the model has 8 positions — set"),
+        ([], r"decode\.max_length is 12, but the model has 8 positions — set decode"),
+    ],
+)
+def test_lengths_beyond_learned_positions_are_refused(settings, words, folder):
+    learned = ["model.positions=learned", "model.max_positions=8"]
+    with pytest.raises(ConfigError, match=words):
+        train(translating(*learned, *settings), RUN)
+    assert not RUN.exists()
+
+
+def test_learned_positions_bound_what_is_read(folder):
+    settings = ["model.positions=learned", "model.max_positions=8", "decode.max_length=8"]
+    facts = train(translating(*settings), RUN)
+    assert facts.max_length == 8
+    assert load(RUN, device="cpu").translate(["a b c d e " * 9])
+    tiny_tasks.write_jsonl(
+        folder / "pairs" / "train.jsonl", [{"source": "a " * 9, "target": "b"}] * 4
+    )
+    with pytest.raises(DataError, match=r"longer than data\.max_length 8"):
+        train(translating(*settings), Path("other"))
+    assert not Path("other").exists()
+
+
+@pytest.mark.parametrize("text", ["", "{}\n", '{"source": "a", "target": " "}\n'])
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_bad_data_leaves_no_run_behind(text, split, folder):
+    (folder / "pairs" / "bad.jsonl").write_text(text)
+    with pytest.raises(DataError) as caught:
+        train(translating(f"data.{split}=pairs/bad.jsonl"), RUN)
+    assert "\n" not in str(caught.value)
+    assert not RUN.exists()
+
+
+def test_loss_is_smoothed_in_training_and_the_likelihood_is_not(folder, monkeypatch):
+    learners = record_learners(monkeypatch, room)
+    for smoothing in (0.0, 0.5):
+        settings = [f"train.label_smoothing_factor={smoothing}", "train.max_steps=1"]
+        train(translating(*settings, "train.learning_rate=1e-30"), Path(f"run-{smoothing}"))
+    plain, smooth = (learner.loss([0, 1, 2]) for learner in learners)
+    assert float(plain.loss.detach()) == pytest.approx(plain.sums["nll"], rel=1e-5)
+    assert smooth.sums["nll"] == pytest.approx(plain.sums["nll"], rel=1e-4)
+    assert abs(float(smooth.loss.detach()) - smooth.sums["nll"]) > 1e-2
+    batch = learners[0].train.batch([0, 1, 2])
+    assert plain.weight == batch.target_layout.num_tokens
+    assert plain.tokens == plain.weight + batch.source_layout.num_tokens
+    nlls = [learner.translator.nll(learner.validation) for learner in learners]
+    assert nlls[0] == pytest.approx(nlls[1], rel=1e-4)

@@ -1,0 +1,86 @@
+"""Pipelines of tiny random models, made without training."""
+
+from pathlib import Path
+from typing import Any
+
+import tiny
+import torch
+
+from lowkey.data.tokenizer import TextTokenizer
+from lowkey.data.tokenizer_training import train_tokenizer
+from lowkey.hf.bert import load_classifier, save_encoder
+from lowkey.hf.model_folder import base_identity
+from lowkey.lora.config import LoRAConfig
+from lowkey.lora.inject import inject
+from lowkey.models.config import TransformerConfig
+from lowkey.models.transformer import Transformer
+from lowkey.pipelines.bundle import Facts
+from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.translator import Translator
+
+LABELS = ["bad", "fair", "good"]
+TEXTS = ["the film", "a", "was not very good and not bad but dull", "great !", "b c d e f g h"]
+
+
+def write_base(folder: Path, *, seed: int = 0) -> Path:
+    """A random BERT without a head, and its tokenizer."""
+    folder.mkdir()
+    save_encoder(tiny.classifier(seed=seed).encoder, folder)
+    tiny.write_tokenizer(folder)
+    return folder
+
+
+def classifier(base: Path, method: str, *, seed: int = 5, **changes: Any) -> TextClassifier:
+    """A classifier as a training leaves it: all that the method trains is random."""
+    names = changes.get("labels", LABELS)
+    model = load_classifier(base, len(names) or 1)
+    config = LoRAConfig(r=2, lora_alpha=6) if method == "lora" else None
+    if config:
+        inject(model, config)
+    if method == "head":
+        model.requires_grad_(False)
+        model.classifier.requires_grad_(True)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.normal_(std=0.3, generator=generator)
+    facts: dict[str, Any] = {
+        "kind": "classification",
+        "task": "classify",
+        "method": method,
+        "labels": LABELS,
+        "max_length": 32,
+        "base_model": str(base.resolve()),
+        "base_sha256": base_identity(base)["sha256"],
+    }
+    tokenizer = TextTokenizer.load(base)
+    return TextClassifier(model.eval(), tokenizer, Facts(**facts | changes), lora_config=config)
+
+
+def saved(pipeline: TextClassifier | Translator, folder: Path) -> Path:
+    folder.mkdir()
+    pipeline.save(folder)
+    return folder
+
+
+def translator(*, joint: bool = False, decode: Any = None, **changes: Any) -> Translator:
+    """A random Transformer between symbols; it rarely ends a sentence by itself."""
+    source = train_tokenizer(["a b c d e f g h"], kind="whitespace", vocab_size=20)
+    target = train_tokenizer(["u v w x"], kind="whitespace", vocab_size=20)
+    target = source if joint else target
+    facts_changes = {k: changes.pop(k) for k in ("max_length", "task") if k in changes}
+    sizes: dict[str, Any] = {
+        "source_vocab_size": source.vocab_size,
+        "target_vocab_size": target.vocab_size,
+        "d_model": 16,
+        "num_heads": 4,
+        "d_ff": 24,
+        "num_encoder_layers": 2,
+        "num_decoder_layers": 2,
+        "share_embeddings": joint,
+    }
+    model = Transformer(TransformerConfig(**sizes | changes)).eval()
+    tiny.randomise(model, std=0.5)  # decisive enough that sources differ in what comes out
+    facts = {"kind": "translation", "task": "words", "method": "scratch", "decode": decode}
+    return Translator(model, source, target, Facts(**facts | facts_changes))
