@@ -60,8 +60,8 @@ def resolve_device(name: str = "auto") -> "torch.device":
     """Finds the device that a name stands for.
 
     Args:
-        name: ``auto`` (the first of cuda, mps, cpu that is there), ``cpu``, ``cuda``,
-            ``cuda:INDEX`` or ``mps``.
+        name: ``auto`` (cuda where there is one, else cpu), ``cpu``, ``cuda``, ``cuda:INDEX`` or
+            ``mps``, which nobody has tried yet and auto therefore leaves alone.
 
     Returns:
         The device.
@@ -72,9 +72,7 @@ def resolve_device(name: str = "auto") -> "torch.device":
     import torch
 
     if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind, colon, index = name.partition(":")
     if kind not in ("cpu", "cuda", "mps") or (colon and not (kind == "cuda" and index.isdecimal())):
         raise ConfigError(f"unknown device {name}", fix="use auto, cpu, cuda, cuda:0 or mps")

@@ -1,4 +1,6 @@
+import os
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +11,10 @@ from experiments.tasks import finetuning, translating
 from reports.inert_page import problems
 
 import lowkey.cli.training
-from lowkey.errors import LowkeyError, StoppedError, UnavailableError
+from lowkey.config import dump_recipe, load_recipe
+from lowkey.errors import ConfigError, DataError, LowkeyError, StoppedError
 from lowkey.experiments import demo as room
+from lowkey.experiments.config import FinetuneRecipe
 from lowkey.experiments.demo import METHODS, run_demo
 from lowkey.experiments.demo_page import BASELINE, NAMES
 from lowkey.experiments.finetune import finetune
@@ -27,10 +31,10 @@ class Processes:
     def __init__(self, codes=()):
         self.commands, self.codes = [], dict(codes)
 
-    def run(self, command):
-        assert command[:3] == [sys.executable, "-m", "lowkey"]
-        self.commands.append(command[3:])
-        verb, options = command[3], command[4:]
+    def start(self, command):
+        assert command[:4] == [sys.executable, "-P", "-m", "lowkey"]
+        self.commands.append(command[4:])
+        verb, options = command[4], command[5:]
         out = Path(options[options.index("--out") + 1])
         code = self.codes.pop(out.name, 0)
         if not code:
@@ -38,7 +42,7 @@ class Processes:
                 self.train(verb, out, options)
             except LowkeyError as error:
                 code = error.exit_code
-        return subprocess.CompletedProcess(command, code)
+        return code
 
     def train(self, verb, out, options):
         resume = "--resume" in options
@@ -55,7 +59,10 @@ def processes(folder, monkeypatch):
     tiny_tasks.write_jsonl(folder / "pairs" / "test.jsonl", tiny_tasks.reversed_pairs(25, seed=4))
     tiny_tasks.write_jsonl(folder / "data" / "test.jsonl", tiny_tasks.labelled_rows(25, seed=4))
     fake = Processes()
-    monkeypatch.setattr(room.subprocess, "run", fake.run)
+    monkeypatch.setattr(room.subprocess, "Popen", fake.start)
+    monkeypatch.setattr(room, "_wait_for", lambda code: code)
+    # The tiny recipes that are trained here are none of the demo's.
+    monkeypatch.setattr(room, "_refuse_another_budget", lambda *_: None)
     return fake
 
 
@@ -116,8 +123,8 @@ def test_a_part_that_was_stopped_is_told_and_resumed(processes):
 
 
 def test_a_part_that_fails_ends_the_demo(processes):
-    processes.codes = {"pronounce": 70}
-    with pytest.raises(UnavailableError, match="its training ended with code 70"):
+    processes.codes = {"pronounce": 65}
+    with pytest.raises(DataError, match="the demo cannot go on without demo/pronounce"):
         run_demo(OUT, budget="quick")
     assert len(processes.commands) == 1
     assert not OUT.exists()
@@ -151,6 +158,35 @@ def test_commands_of_the_demo_are_commands_of_the_program(processes, monkeypatch
     monkeypatch.setattr(room, "write_report", lambda *_: None)
     run_demo(OUT, budget="quick")
     assert len(processes.commands) == 4
+
+
+def test_what_another_demo_left_is_not_shown_as_this_one(folder):
+    config = Path(room.__file__).parents[1] / "recipes" / "sentiment.yaml"
+    run = Path("left")
+    run.mkdir()
+    settings = ["method=head", "train.num_train_epochs=1"]
+    recipe = load_recipe(FinetuneRecipe, config, settings)
+    (run / "config.yaml").write_text(dump_recipe(recipe))
+    room._refuse_another_budget("finetune", config, settings, run)
+    with pytest.raises(ConfigError, match="another budget"):
+        room._refuse_another_budget("finetune", config, ["method=head"], run)
+
+
+def test_a_signal_lets_the_training_save_and_end_by_itself():
+    script = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.5), sys.exit(75)))\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(30)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    assert child.stdout.readline() == b"ready\n"
+    sender = subprocess.Popen(["sh", "-c", f"sleep 0.3; kill -TERM {os.getpid()}"])
+    before = signal.getsignal(signal.SIGTERM)
+    assert room._wait_for(child) == 75
+    assert signal.getsignal(signal.SIGTERM) is before
+    sender.wait()
+    child.stdout.close()
 
 
 @pytest.mark.slow

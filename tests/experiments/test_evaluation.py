@@ -20,16 +20,19 @@ def test_a_classifier_is_scored_on_more_data(base, tmp_path):
     truth = [*guesses[:3], *(LABELS[LABELS.index(guess) - 1] for guess in guesses[3:])]
     rows = [{"comment": t, "stars": n} for t, n in zip(TEXTS, truth, strict=True)]
     tiny_tasks.write_jsonl(tmp_path / "rows.jsonl", rows)
-    data, columns = str(tmp_path / "rows.jsonl"), {"text": "comment", "label": "stars"}
-    result = evaluate(run, data, columns=columns, device="cpu")
+    data = str(tmp_path / "rows.jsonl")
+    with pytest.raises(DataError, match='has no column "text"'):
+        evaluate(run, data, device="cpu")
+    # The recipe of the run lies beside its bundle; its data is read the same way.
+    recipe = tmp_path / "config.yaml"
+    recipe.write_text("data: {columns: {text: comment, label: stars}, limit: 2}\n")
+    result = evaluate(run, data, device="cpu")
     assert result["rows"] == 5
     assert result["metrics"]["accuracy"]["value"] == 3 / 5
     assert result["metrics"]["accuracy"].keys() == {"value", "low", "high", "n"}
     json.dumps(result, allow_nan=False)
-    with pytest.raises(DataError, match='has no column "text"'):
-        evaluate(run, data, device="cpu")
     moved = base.rename(tmp_path / "moved")
-    assert evaluate(run, data, columns=columns, base=str(moved), device="cpu") == result
+    assert evaluate(run, data, base=str(moved), device="cpu") == result
 
 
 def test_a_translator_is_scored_on_more_data(tmp_path):

@@ -46,7 +46,7 @@ def test_what_is_not_finite_never_reaches_the_weights(kind, words, tmp_path):
     assert ours.state.step == 5
     assert all(torch.isfinite(p).all() for p in objective.model.parameters())
     assert all(bool(v.isfinite().all()) for s in ours.optimizer.state.values() for v in s.values())
-    assert newest(tmp_path / "run").name == "step-00000004"
+    assert newest(tmp_path / "run").name == "step-00000005", "the last good step is not saved"
 
 
 def test_a_weight_that_is_not_finite_is_not_saved(tmp_path):

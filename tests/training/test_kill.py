@@ -25,6 +25,7 @@ def test_a_killed_run_resumes_by_itself_to_the_same_bytes(kills, tmp_path):
     counts = json.loads(done.stdout)
     print(counts)
     assert counts["equal"] == kills
-    # A slow moment of the machine may let a run end before its kill comes.
-    assert counts["killed"] >= kills * 3 // 4
+    # Every other kill comes at a chosen operation; the rest come at a time, and where the machine
+    # is busy a run may have ended by then.
+    assert counts["killed"] >= kills // 2
     assert counts["inside a save"] >= kills // 7

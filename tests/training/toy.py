@@ -90,6 +90,7 @@ def config(**changes: object) -> TrainConfig:
         "logging_steps": 4,
         "eval_steps": 5,
         "save_steps": 4,
+        "save_total_limit": 1,
         "precision": "fp32",
     }
     return TrainConfig.model_validate(values | changes)

@@ -53,7 +53,7 @@ def open_recipe(
     """
     folder = RunFolder(run)
     if resume or folder.exists():
-        RunFolder.create(run, resume=resume)
+        RunFolder.find(run, resume=resume)
     file = file or folder.config_file
     try:
         recipe = load_recipe(cls, file, settings)

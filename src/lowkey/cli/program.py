@@ -91,7 +91,7 @@ def _let_threads_sleep() -> None:
     """Lets torch's threads sleep while they wait for each other, unless the user says otherwise.
 
     By default they spin. On a core that another program wants too, a spinning thread keeps the
-    one it waits for from running, and training slows down several times.
+    one it waits for from running, and both wait.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "0")

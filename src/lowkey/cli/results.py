@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from lowkey.cli.options import AsJson, Base, Run
+from lowkey.cli.options import AsJson, Base, Device, Precision, Run
 from lowkey.errors import ConfigError
 
 Data = Annotated[
@@ -26,11 +26,18 @@ Format = Annotated[
 Folder = Annotated[Path, typer.Option(metavar="DIR", help="The folder to make.")]
 
 
-def evaluate(run: Run, data: Data, base: Base = None, as_json: AsJson = False) -> None:
-    """Score a model on labelled rows."""
+def evaluate(
+    run: Run,
+    data: Data,
+    base: Base = None,
+    as_json: AsJson = False,
+    device: Device = "auto",
+    precision: Precision = "fp32",
+) -> None:
+    """Score a model on labelled rows, read as the run read its own."""
     from lowkey.experiments.evaluation import evaluate as score
 
-    scores = score(run, data, base=base)
+    scores = score(run, data, base=base, device=device, precision=precision)
     print(json.dumps(scores, ensure_ascii=False) if as_json else _in_words(scores))
 
 

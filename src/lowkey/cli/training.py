@@ -1,12 +1,9 @@
 """``lowkey train`` and ``lowkey finetune``: from a recipe to a run."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    pass
 
 RecipeFile = Annotated[
     Path | None,

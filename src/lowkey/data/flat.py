@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Int64, Integer
@@ -38,6 +39,11 @@ class FlatSequences:
         ids = (number for sequence in sequences for number in sequence)
         return cls(np.fromiter(ids, dtype=np.int32, count=int(lengths.sum())), lengths)
 
+    @cached_property
+    def starts(self) -> Int64[np.ndarray, " sequences"]:
+        """Where each sequence begins; computed once, for every batch asks."""
+        return _starts(self.lengths)
+
     def __len__(self) -> int:
         """Returns the number of sequences."""
         return len(self.lengths)
@@ -54,7 +60,7 @@ class FlatSequences:
         index = np.asarray(index, dtype=np.int64)
         lengths = self.lengths[index]
         # Each value's place: how far it stands from the start of its old and of its new sequence.
-        old_starts, new_starts = _starts(self.lengths)[index], _starts(lengths)
+        old_starts, new_starts = self.starts[index], _starts(lengths)
         places = np.repeat(old_starts - new_starts, lengths) + np.arange(lengths.sum())
         return FlatSequences(self.values[places], lengths)
 

@@ -5,6 +5,7 @@ measured alone, and an interrupted demo goes on where it stopped.
 """
 
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,10 +13,20 @@ from importlib.resources import files as package_files
 from pathlib import Path
 
 from lowkey import runtime
+from lowkey.config import load_recipe
 from lowkey.data.config import DataConfig
 from lowkey.data.sources import read_rows
-from lowkey.errors import LowkeyError, StoppedError, UnavailableError
+from lowkey.errors import (
+    CannotWriteError,
+    ConfigError,
+    DataError,
+    LowkeyError,
+    MissingInputError,
+    StoppedError,
+    UnavailableError,
+)
 from lowkey.experiments.baseline import Baseline, tfidf_logistic
+from lowkey.experiments.config import FinetuneRecipe, TranslationRecipe
 from lowkey.experiments.demo_page import demo_report
 from lowkey.pipelines.bundle import Facts
 from lowkey.reports.page import write_report
@@ -25,6 +36,9 @@ METHODS = ("lora", "full", "head")
 
 # Seconds of training for the Transformer, passes over the sentences for the encoders.
 _BUDGETS = {"full": (300, 3), "quick": (30, 1)}
+
+
+_KINDS = (ConfigError, DataError, MissingInputError, UnavailableError, CannotWriteError)
 
 
 def run_demo(out: Path, *, budget: str = "full", track: Sequence[str] = ()) -> None:
@@ -57,25 +71,52 @@ def run_demo(out: Path, *, budget: str = "full", track: Sequence[str] = ()) -> N
 
 def _train(verb: str, recipe: str, run: Path, settings: Sequence[str]) -> None:
     """Runs one training, or takes up what an earlier demo left of it."""
-    if _is_finished(run):
-        print(f"{run} is finished already", flush=True)
-        return
-    config = package_files("lowkey.recipes") / f"{recipe}.yaml"
+    config = Path(str(package_files("lowkey") / "recipes" / f"{recipe}.yaml"))
     command = ["lowkey", verb, "--config", str(config), "--out", str(run)]
     command += [part for setting in settings for part in ("--set", setting)]
-    if RunFolder(run).exists():
+    if RunFolder(run).config_file.exists():
+        _refuse_another_budget(verb, config, settings, run)
+        if _is_finished(run):
+            print(f"{run} is finished already", flush=True)
+            return
         command.append("--resume")
     print(f"$ {shlex.join(command)}", flush=True)
-    code = subprocess.run([sys.executable, "-m", *command]).returncode
+    # -P: a file of the user's, such as random.py, must not take the place of a library.
+    code = _wait_for(subprocess.Popen([sys.executable, "-P", "-m", *command]))
     if code == StoppedError.exit_code:
         raise StoppedError("the demo was stopped", fix="repeat the command to go on")
     if code:
-        raise UnavailableError(f"the demo cannot go on: its training ended with code {code}")
+        # The training has said why; its code becomes the demo's.
+        kinds = {kind.exit_code: kind for kind in _KINDS}
+        raise kinds.get(code, LowkeyError)(f"the demo cannot go on without {run}")
+
+
+def _wait_for(process: subprocess.Popen[bytes]) -> int:
+    """Waits for a training through Ctrl-C and SIGTERM, on which it saves and stops by itself."""
+    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue  # the terminal has sent it to the training too
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _refuse_another_budget(verb: str, config: Path, settings: Sequence[str], run: Path) -> None:
+    """Refuses to show what another demo left as the result of this one."""
+    schema = TranslationRecipe if verb == "train" else FinetuneRecipe
+    if load_recipe(schema, config, settings) != load_recipe(schema, RunFolder(run).config_file):
+        raise ConfigError(
+            f"{run} is of a demo with another budget, trackers or version of lowkey",
+            fix="give this one its own folder with --out",
+        )
 
 
 def _is_finished(run: Path) -> bool:
     try:
-        return bool(Facts.read(run / "best").metrics)
+        return bool(Facts.read(run / "best").metrics) and RunFolder(run).report_file.exists()
     except LowkeyError:
         return False
 

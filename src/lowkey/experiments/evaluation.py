@@ -5,26 +5,26 @@ from typing import Any
 
 from lowkey.data.config import DataConfig
 from lowkey.data.sources import read_rows
+from lowkey.files import read_yaml
 from lowkey.pipelines.bundle import as_metrics
 from lowkey.pipelines.load import load
 from lowkey.pipelines.translator import Translator
+from lowkey.run_folder import resolve_bundle
 
 
 def evaluate(
     run: Path,
     data: str,
     *,
-    columns: dict[str, str] | None = None,
     base: str | None = None,
     device: str = "auto",
     precision: str = "fp32",
 ) -> dict[str, Any]:
-    """Scores the model of a run.
+    """Scores the model of a run; the data is read as the run read its own.
 
     Args:
         run: The run folder, or a bundle.
         data: A file, folder or Hub name with labelled rows, as in ``data.test``.
-        columns: Our column names to the file's.
         base: Where the base model is, if not where it was in training.
         device: Where to compute.
         precision: "fp32" (the reference), "bf16" or "auto".
@@ -36,7 +36,7 @@ def evaluate(
         LowkeyError: If the model or the data is not usable.
     """
     pipeline = load(run, base=base, device=device, precision=precision)
-    config = DataConfig(columns=columns or {})
+    config = _reading_of(resolve_bundle(run).parent / "config.yaml")
     required = ("source", "target") if isinstance(pipeline, Translator) else ("text", "label")
     rows = read_rows(data, config, required, key="--data")
     if isinstance(pipeline, Translator):
@@ -44,3 +44,11 @@ def evaluate(
     else:
         scores = pipeline.score(pipeline.examples(rows))
     return {"rows": len(rows), "metrics": as_metrics(scores)}
+
+
+def _reading_of(recipe: Path) -> DataConfig:
+    """Takes from a run's recipe how files are read: columns, encoding and the like."""
+    if not recipe.exists():
+        return DataConfig()
+    data = DataConfig.model_validate(read_yaml(recipe).data.get("data", {}))
+    return data.model_copy(update={"format": "auto", "limit": None})

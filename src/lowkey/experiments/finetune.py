@@ -15,7 +15,7 @@ from torch import nn
 
 from lowkey import runtime
 from lowkey.data.labelled import LabelledExamples
-from lowkey.data.labels import LabelMap, TaskChoice
+from lowkey.data.labels import LabelMap, TaskChoice, label_numbers
 from lowkey.data.tokenizer import TextTokenizer
 from lowkey.errors import ConfigError, DataError
 from lowkey.experiments.config import FinetuneRecipe
@@ -62,7 +62,8 @@ def finetune(recipe: FinetuneRecipe, out: Path, *, resume: bool = False) -> Fact
     progress.note(f"task: {choice.task} ({choice.reason})")
     learner = _prepare(recipe, splits, choice, progress.note)
     Course(recipe.train, learner)  # an impossible schedule is refused before anything is written
-    with open_session(recipe, out, progress, resume=resume) as session:
+    inputs = {**splits.hashes, "model.path": learner.classifier.facts.base_sha256 or ""}
+    with open_session(recipe, out, progress, inputs, resume=resume) as session:
         trainer = Trainer(
             learner,
             recipe.train,
@@ -155,6 +156,9 @@ def _prepare(
     dtype = runtime.resolve_precision(recipe.train.precision, device)
     generator = runtime.generator(recipe.train.seed, "weights")
     model = load_classifier(base, len(labels) if labels else 1, generator=generator)
+    if labels is None:
+        # From the mean on, the head has only differences to learn, whatever the scale.
+        nn.init.constant_(model.classifier.bias, float(label_numbers(splits.train).mean()))
     max_length = _max_length(recipe.data.max_length, model, recipe.model.path)
     lora_config = make_trainable(model, recipe, base, generator, say)
     for parameter in model.parameters():
@@ -210,7 +214,7 @@ def _conclude(
 ) -> Facts:
     """Opens the best bundle from disk as a user would, scores it and completes its facts."""
     best = session.run.best
-    reloaded = TextClassifier.load(best, base=recipe.model.path)
+    reloaded = TextClassifier.load(best, base=recipe.model.path, device=learner.classifier.device)
     name, rows = splits.scored
     examples = reloaded.examples(rows)
     scores = reloaded.score(examples)

@@ -33,6 +33,11 @@ class Splits:
     test: Rows | None
 
     @property
+    def hashes(self) -> dict[str, str]:
+        """Hash of the rows that training depends on, by the key of the recipe."""
+        return {"data.train": self.train.sha256, "data.validation": self.validation.sha256}
+
+    @property
     def scored(self) -> tuple[str, Rows]:
         """The split that the final scores are of, with its name: test where there is one."""
         return ("test", self.test) if self.test else ("validation", self.validation)

@@ -56,7 +56,7 @@ def train(recipe: TranslationRecipe, out: Path, *, resume: bool = False) -> Fact
     splits = read_splits(recipe.data, _COLUMNS, recipe.train.seed, progress.note)
     learner = _prepare(recipe, splits, progress.note)
     Course(recipe.train, learner)  # an impossible schedule is refused before anything is written
-    with open_session(recipe, out, progress, resume=resume) as session:
+    with open_session(recipe, out, progress, splits.hashes, resume=resume) as session:
         trainer = Trainer(
             learner,
             recipe.train,
@@ -215,7 +215,7 @@ def new_transformer(config: TransformerConfig, seed: int) -> Transformer:
     Returns:
         The model; torch's global random state is left as it was.
     """
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(runtime.seed_for(seed, "weights"))
         return Transformer(config)
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import torch
 from torch import nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from lowkey.errors import ConfigError, did_you_mean
 from lowkey.lora.config import TARGET_PRESETS, LoRAConfig
@@ -68,9 +70,12 @@ def inject(
         What was adapted.
 
     Raises:
+        ValueError: If the model has adapters already.
         ConfigError: If a target matches no linear map, or a module to save does not exist.
     """
-    linears = {n: m for n, m in model.named_modules() if isinstance(m, nn.Linear)}
+    if adapters(model):
+        raise ValueError("the model has adapters already")
+    linears = {n: m for n, m in model.named_modules() if _is_adaptable(m)}
     saved = [
         n for n, _ in model.named_modules() if any(matches(n, s) for s in config.modules_to_save)
     ]
@@ -91,6 +96,11 @@ def inject(
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     total = sum(p.numel() for p in model.parameters())
     return InjectionReport(chosen, updates, trainable - updates, total)
+
+
+def _is_adaptable(module: nn.Module) -> TypeGuard[nn.Linear]:
+    """Tells linear maps from the one of torch's attention, which is never called itself."""
+    return isinstance(module, nn.Linear) and not isinstance(module, NonDynamicallyQuantizableLinear)
 
 
 def _refuse_unmatched(

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from lowkey.lora.config import LoRAConfig
 from lowkey.nn.dropout import Dropout, keep_bits, keep_where
@@ -133,7 +134,8 @@ class _LoRAFunction(torch.autograd.Function):
         return output
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+    @once_differentiable
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:  # pyrefly: ignore[bad-override] # once_differentiable forgets the name ctx
         x, weight, bias, a, b, keep, low = ctx.saved_tensors
         grad = grad_outputs[0].contiguous()
         low_grad = (grad @ b.to(grad.dtype)).mul_(ctx.scaling)

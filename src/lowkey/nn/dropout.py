@@ -2,8 +2,8 @@
 
 Every ``Dropout`` of a model draws from one generator that the training loop seeds anew before
 each micro-batch, so a mask is a function of (seed, step, micro-batch) and no random state has to be
-saved. The mask is made of 16-bit lanes of random words and applied with a bitwise *and*: on a CPU
-about six times faster than drawing one Bernoulli variable per element.
+saved. The mask is made of 16-bit lanes of random words and applied with a bitwise *and*, which on a
+CPU costs far less than drawing one Bernoulli variable per element.
 """
 
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int16
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 _LANES = 1 << 16
 _BITS_OF = {2: torch.int16, 4: torch.int32, 8: torch.int64}
@@ -76,7 +77,8 @@ class _DropoutFunction(torch.autograd.Function):
         return keep_where(x, keep, p)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+    @once_differentiable
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:  # pyrefly: ignore[bad-override] # once_differentiable forgets the name ctx
         (keep,) = ctx.saved_tensors
         return keep_where(grad_outputs[0].contiguous(), keep, ctx.p), None, None
 
@@ -97,7 +99,7 @@ class Dropout(nn.Module):
 
     def __init__(self, p: float):
         super().__init__()
-        if not 0 <= p < 1:
+        if not 0 <= quantised(p) < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, got {p}")
         self.p = p
         self.generator: torch.Generator | None = None

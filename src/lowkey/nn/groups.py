@@ -12,8 +12,8 @@ from torch import Tensor
 
 from lowkey.nn.layout import SequenceLayout
 
-# Lengths are rounded up to this many tokens before they are compared: odd sizes make both the
-# matrix products and the softmax slower than a little padding does.
+# Sentences are told apart by their length in steps of so many tokens: finer steps would cost more
+# planning than they save padding.
 _LENGTH_STEP = 8
 # What starting one more group costs, in attention weights that could be computed meanwhile.
 _GROUP_COST = 20_000

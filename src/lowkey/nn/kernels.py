@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from lowkey.nn.dropout import keep_bits, keep_where, quantised
 from lowkey.nn.groups import Group, Plan, plan_groups
@@ -181,7 +182,8 @@ class _GroupedAttention(torch.autograd.Function):
         return output.tokens()
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+    @once_differentiable
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:  # pyrefly: ignore[bad-override] # once_differentiable forgets the name ctx
         grad = grad_outputs[0].contiguous()
         q, k, v, *saved = ctx.saved_tensors
         heads, dropout = ctx.plan.num_heads, ctx.dropout

@@ -1,4 +1,4 @@
-"""The bundle: a folder that holds all that a trained model needs to be used again.
+"""The bundle: a folder that holds what a training added, and names the base it builds on by hash.
 
 ``lowkey.json`` says what the folder is, what it was trained on and how good it is; the weights lie
 beside it in the format of their kind. A bundle travels, so it is read like any foreign file.

@@ -20,8 +20,9 @@ class TrainConfig(Config):
         warmup_steps: Steps until the peak; below 1, a share of the whole run.
         num_train_epochs: Passes over the data, unless ``max_steps`` says otherwise.
         max_steps: Number of updates of the weights; takes the place of ``num_train_epochs``.
-        time_budget: Seconds after which the run ends by itself, its learning rate brought to zero.
-            How far it comes depends on the machine: such a run cannot be repeated bit for bit.
+        time_budget: Seconds after which the run ends by itself, with a linear or cosine schedule at
+            rate zero. How far it comes depends on the machine: such a run cannot be repeated bit
+            for bit.
         batch_tokens: Most tokens in one batch, unless ``per_device_train_batch_size`` is given.
         per_device_train_batch_size: Examples in one batch, whatever their length.
         gradient_accumulation_steps: Batches that make one update.
@@ -67,7 +68,7 @@ class TrainConfig(Config):
     logging_steps: Count = 10
     eval_steps: Count | None = None
     save_steps: Count | None = None
-    save_total_limit: Count = 1
+    save_total_limit: Count = 2
     metric_for_best_model: str | None = None
     greater_is_better: bool | None = None
     early_stopping_patience: Count | None = None

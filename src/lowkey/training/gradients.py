@@ -63,8 +63,8 @@ def diverged(
     examples = ", ".join(map(str, ids[:8])) + (f" and {len(ids) - 8} more" if len(ids) > 8 else "")
     return DivergedError(
         f"{what} at step {step} ({first}examples {examples}); the weights of step {step - 1} "
-        "are kept, and checkpoints hold none of it",
-        fix="lower train.learning_rate, or set train.max_grad_norm: 1.0",
+        "are in the last checkpoint, which holds none of it",
+        fix="start anew with a lower train.learning_rate and another --out",
     )
 
 

@@ -19,7 +19,7 @@ from lowkey.run_folder import RunFolder
 from lowkey.training.checkpoint import save_checkpoint
 from lowkey.training.config import TrainConfig
 from lowkey.training.course import Course
-from lowkey.training.gradients import diverged, normalise_and_clip
+from lowkey.training.gradients import DivergedError, diverged, normalise_and_clip
 from lowkey.training.metrics_log import MetricsLog
 from lowkey.training.objective import Objective
 from lowkey.training.optimizer import build_optimizer
@@ -79,8 +79,7 @@ class Trainer:
         """Trains until the recipe says it is enough.
 
         Args:
-            resume: Go on from the newest whole checkpoint of the run; from the beginning if the
-                run was stopped before it saved one.
+            resume: Go on from the newest whole checkpoint of the run, if it saved one.
 
         Returns:
             What came of it. The model is left with the weights of the last step.
@@ -137,8 +136,10 @@ class Trainer:
                 with self.course.pace.step():
                     self._step()
             return ended_by
-        except Interrupted:
-            self._save(must=True)
+        except (DivergedError, Interrupted) as end:
+            self._save(must=isinstance(end, Interrupted))
+            if isinstance(end, DivergedError):
+                raise
             raise self.signals.error(self.state.step, self.course.total_steps) from None
 
     def _step(self) -> None:

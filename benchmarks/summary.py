@@ -1,0 +1,72 @@
+"""Writes what the README says was measured, from the result files and nothing else.
+
+    python -m benchmarks.summary
+
+prints the block; a test holds the README to it.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+_CPU, _WALL = "one core", "all cores"
+
+
+def block() -> str:
+    """Writes the block.
+
+    Returns:
+        Markdown.
+    """
+    lora, translation, demo = (_read(n) for n in ("lora_step", "translation_step", "demo"))
+    lines = [
+        f"On {lora['machine']['processor'].split(' (')[0]} with {lora['machine']['cores']} cores"
+        f" ({', '.join(lora['machine']['features'])}), torch {lora['versions']['torch']}.",
+        "Speed is the rival's time over ours on the same batches of the same run: CPU seconds on"
+        " one core, and in brackets seconds on the wall on all cores.",
+        "",
+        "| one training step | ours | rival | times as fast |",
+        "|---|---|---|---|",
+        *_ratios("LoRA, BERT-base", lora),
+        *_ratios("Transformer, 4+4 layers of 256", translation),
+        "",
+        f"`lowkey demo` took {demo['seconds'] / 60:.1f} minutes there. Test scores with their 95 %"
+        " intervals, one seed:",
+        "",
+        "| part | score | trained parameters | training | peak memory | on disk |",
+        "|---|---|---|---|---|---|",
+        *(_part(name, part) for name, part in demo["parts"].items()),
+    ]
+    return "\n".join(lines)
+
+
+def _read(name: str) -> Any:
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _ratios(work: str, report: Any) -> list[str]:
+    on_wall = {(r["ours"], r["rival"]): r["ratio"] for r in report["passes"][_WALL]["ratios"]}
+    rows = []
+    for ratio in report["passes"][_CPU]["ratios"]:
+        ours, rival = ratio["ours"], ratio["rival"]
+        wall = on_wall[ours, rival]
+        sides = [f"{side} ({report['sides'][side]['precision']})" for side in (ours, rival)]
+        rows.append(f"| {work} | {sides[0]} | {sides[1]} | {ratio['ratio']:.2f} ({wall:.2f}) |")
+    return rows
+
+
+def _part(name: str, part: Any) -> str:
+    metric = next(iter(part["metrics"]))
+    score, counts = part["metrics"][metric], part["counts"]
+    value, low, high = (f"{100 * score[key]:.1f}" for key in ("value", "low", "high"))
+    trained = counts.get("trainable_parameters", counts["parameters"])
+    return (
+        f"| {name} | {metric} {value} % ({low} to {high}) | {trained:,} |"
+        f" {counts['training_seconds']:.0f} s | {counts['peak_memory_mib']:.0f} MiB |"
+        f" {counts['disk_bytes'] / 1e6:.1f} MB |"
+    )
+
+
+if __name__ == "__main__":
+    print(block())
