@@ -62,7 +62,7 @@ def benchmark(*, quick: bool, config: TransformerConfig = SMALL) -> Benchmark:
     Returns:
         What to measure.
     """
-    steps, repeats, batch_tokens = (2, 2, 4096) if quick else (8, 5, 4096)
+    steps, repeats, batch_tokens = (2, 2, 4096) if quick else (4, 3, 4096)
     pairs, windows = make_windows(config, steps, repeats, batch_tokens)
     rival = Rival(config, pairs, OPTIMIZER, SMOOTHING)
     lowkeys = {
