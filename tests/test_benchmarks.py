@@ -11,7 +11,7 @@ import torch
 # benchmarks/ stands beside src/ and is no part of the installed package.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import lora_work, translation_work
+from benchmarks import lora_work, summary, translation_work
 from benchmarks.attention_kernels import fused
 from benchmarks.ceiling import Product, ceiling, products_flop
 from benchmarks.clock import Cost, StepClock
@@ -168,3 +168,8 @@ def test_the_kernel_of_torch_is_measured_on_the_same_task():
     q, k, v = torch.randn(3, 8, 8).unbind()
     expected = reference(q, k, v, layout, layout, num_heads=2)
     torch.testing.assert_close(fused(q, k, v, layout, layout, num_heads=2), expected)
+
+
+def test_the_readme_says_what_was_measured():
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    assert summary.block() in readme, "put in what python -m benchmarks.summary prints"
