@@ -73,7 +73,7 @@ $(installed)-demo: pyproject.toml constraints.txt | $(python)
 
 # The stamps form a chain, so that 'make -j' never runs two installations in one environment.
 $(installed)-dev: $(installed)-demo
-	@echo "Installing the tools for tests and checks: about 35 MB."
+	@echo "Installing the tools for tests and checks: about 60 MB."
 	$(pip) --quiet --editable '.[demo,dev]'
 	@touch $@
 

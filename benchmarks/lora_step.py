@@ -5,6 +5,7 @@ on the same token ids. What must be the same is asserted before anything is time
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -45,6 +46,15 @@ def run(*, quick: bool, passes: Sequence[str]) -> Report:
 
 
 show = table
+
+
+CLAIMS = [
+    Claim("lowkey bf16", "Trainer + PEFT", 4.2),
+    Claim("lowkey bf16, grouped", "tuned", 2.4),
+    Claim("lowkey bf16, grouped", "tuned, eager attention"),
+    Claim("lowkey fp32", "Trainer + PEFT"),
+    Claim("lowkey fp32, grouped", "tuned fp32"),
+]
 
 
 def benchmark(*, quick: bool, encoder: EncoderConfig = BERT_BASE) -> Benchmark:
@@ -106,24 +116,22 @@ def benchmark(*, quick: bool, encoder: EncoderConfig = BERT_BASE) -> Benchmark:
         ),
         theirs("tuned fp32", "grouped", bf16=False, attention="sdpa", what=grouped),
     ]
-    claims = [
-        Claim("lowkey bf16", "Trainer + PEFT", 4.2),
-        Claim("lowkey bf16, grouped", "tuned", 2.4),
-        Claim("lowkey bf16, grouped", "tuned, eager attention"),
-        Claim("lowkey fp32", "Trainer + PEFT"),
-        Claim("lowkey fp32, grouped", "tuned fp32"),
-    ]
-    settings = {
+    settings = _settings(encoder, scale, examples.lengths, quick=quick)
+    return Benchmark("lora_step", settings, sides, CLAIMS, windows, products_of(encoder))
+
+
+def _settings(encoder: EncoderConfig, scale: Scale, lengths: Any, *, quick: bool) -> Report:
+    """Says what was compared, for the reader of the result."""
+    return {
         "model": encoder.model_dump(),
         "lora": LORA.model_dump(),
         "optimizer": {"name": "AdamW", **OPTIMIZER},
         "labels": 2,
         "batch_size": scale.batch_size,
-        "sentence_tokens": describe(examples.lengths),
+        "sentence_tokens": describe(lengths),
         "steps_per_repeat": scale.steps,
         "repeats": scale.repeats,
         "quick": quick,
         "mixed": "batches drawn at random",
         "grouped": f"batches cut from {GROUPED_FROM} sorted by length, spread over all lengths",
     }
-    return Benchmark("lora_step", settings, sides, claims, windows, products_of(encoder))

@@ -52,6 +52,14 @@ def run(*, quick: bool, passes: Sequence[str]) -> Report:
 show = table
 
 
+CLAIMS = [
+    Claim("lowkey bf16", "nn.Transformer", 3.5),
+    Claim("lowkey bf16, bucketed", "tuned", 1.25),
+    Claim("lowkey fp32", "nn.Transformer"),
+    Claim("lowkey fp32, bucketed", "tuned fp32"),
+]
+
+
 def benchmark(*, quick: bool, config: TransformerConfig = SMALL) -> Benchmark:
     """Prepares the comparison and asserts that it is one.
 
@@ -102,12 +110,6 @@ def benchmark(*, quick: bool, config: TransformerConfig = SMALL) -> Benchmark:
         theirs("tuned", "bucketed", bf16=True, what=bucketed),
         theirs("tuned fp32", "bucketed", bf16=False, what=bucketed),
     ]
-    claims = [
-        Claim("lowkey bf16", "nn.Transformer", 3.5),
-        Claim("lowkey bf16, bucketed", "tuned", 1.25),
-        Claim("lowkey fp32", "nn.Transformer"),
-        Claim("lowkey fp32, bucketed", "tuned fp32"),
-    ]
     settings = {
         "model": config.model_dump(),
         "optimizer": {"name": "AdamW", **OPTIMIZER},
@@ -121,4 +123,4 @@ def benchmark(*, quick: bool, config: TransformerConfig = SMALL) -> Benchmark:
         "mixed": "as many pairs in each batch, drawn at random",
         "bucketed": "like lengths together, within a budget of source and target tokens",
     }
-    return Benchmark("translation_step", settings, sides, claims, windows, products_of(config))
+    return Benchmark("translation_step", settings, sides, CLAIMS, windows, products_of(config))
