@@ -70,7 +70,7 @@ def _headroom(report: Any) -> str:
 
 
 def _part(name: str, part: Any) -> str:
-    metric = next(iter(part["metrics"]))
+    metric = "accuracy" if "accuracy" in part["metrics"] else "word_error_rate"
     score, counts = part["metrics"][metric], part["counts"]
     value, low, high = (f"{100 * score[key]:.1f}" for key in ("value", "low", "high"))
     trained = counts.get("trainable_parameters", counts["parameters"])
