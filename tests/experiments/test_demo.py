@@ -71,7 +71,7 @@ def test_a_demo_trains_four_models_once_and_ends_with_a_page(processes, capsys):
     first = processes.commands[:]
     assert [Path(c[c.index("--out") + 1]).name for c in first] == RUNS
     assert [c[0] for c in first] == ["train", "finetune", "finetune", "finetune"]
-    assert "train.time_budget=30" in first[0]
+    assert "train.time_budget=20" in first[0]
     for method, command in zip(METHODS, first[1:], strict=True):
         assert {f"method={method}", "train.num_train_epochs=1"} <= set(command)
     for command in first:
@@ -134,7 +134,7 @@ def test_the_whole_budget_is_larger(processes):
     processes.codes = {"pronounce": 75}
     with pytest.raises(StoppedError):
         run_demo(OUT)
-    assert "train.time_budget=300" in processes.commands[0]
+    assert "train.time_budget=200" in processes.commands[0]
 
 
 def test_commands_of_the_demo_are_commands_of_the_program(processes, monkeypatch):

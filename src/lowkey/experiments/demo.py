@@ -35,7 +35,7 @@ from lowkey.run_folder import RunFolder
 METHODS = ("lora", "full", "head")
 
 # Seconds of training for the Transformer, passes over the sentences for the encoders.
-_BUDGETS = {"full": (300, 3), "quick": (30, 1)}
+_BUDGETS = {"full": (300, 3), "quick": (20, 1)}
 
 
 _KINDS = (ConfigError, DataError, MissingInputError, UnavailableError, CannotWriteError)
