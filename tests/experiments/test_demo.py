@@ -134,7 +134,7 @@ def test_the_whole_budget_is_larger(processes):
     processes.codes = {"pronounce": 75}
     with pytest.raises(StoppedError):
         run_demo(OUT)
-    assert "train.time_budget=200" in processes.commands[0]
+    assert "train.time_budget=300" in processes.commands[0]
 
 
 def test_commands_of_the_demo_are_commands_of_the_program(processes, monkeypatch):
