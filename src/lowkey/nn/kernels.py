@@ -3,8 +3,8 @@
 A kernel takes flat queries, keys and values ``(tokens, d_model)`` with the layouts that say which
 rows belong together. ``reference`` is the formula, sentence by sentence: the truth every other
 kernel is tested against. ``grouped`` computes sentences of similar length together as batched
-matrix products; on a CPU that is several times faster than torch's fused attention for sentences
-of a few hundred tokens, and its backward pass keeps only the attention weights.
+matrix products, and its backward pass keeps only the attention weights;
+``benchmarks/attention_kernels.py`` measures it beside torch's fused attention.
 """
 
 import math
@@ -223,8 +223,8 @@ KERNELS: dict[str, Callable[..., Tensor]] = {"reference": reference, "grouped": 
 def choose_kernel(name: str) -> AttentionKernel:
     """Picks the kernel that computes attention.
 
-    ``auto`` is ``grouped`` on every device: measured against torch's fused attention on CPU (see
-    ``benchmarks/attention_kernels.py``), and free of global random state on any.
+    ``auto`` is ``grouped`` on every device: on a CPU by measurement (see
+    ``benchmarks/attention_kernels.py``), on others because it draws from no global random state.
 
     Args:
         name: "auto", or the name of a kernel.
