@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from lowkey.config import Config
 from lowkey.data.config import DataConfig, TokenizerConfig
 from lowkey.lora.config import LoRAConfig
-from lowkey.models.config import Activation, Count, Rate, Width, refuse_uneven_heads
+from lowkey.models.config import Activation, Count, Positions, Rate, Width, refuse_misfit
 from lowkey.tracking.config import TrackerName
 from lowkey.training.config import TrainConfig
 
@@ -31,12 +31,19 @@ class TransformerSizes(Config):
         num_encoder_layers: Number of encoder blocks.
         num_decoder_layers: Number of decoder blocks.
         d_ff: Width of the feed-forward networks.
+        decoder_num_heads: Attention heads of the decoder; None: as many as the encoder's.
+        decoder_d_ff: Width of the decoder's feed-forward networks; None: as the encoder's.
         norm: "post" (the paper) or "pre".
-        positions: "sinusoidal" (the paper) or "learned".
+        positions: "sinusoidal" (the paper), "learned" or "rotary".
         max_positions: Longest sentence that learned positions can number.
         activation: Non-linearity of the feed-forward networks.
-        dropout: Probability that one hidden feature is dropped.
+        gated: Whether a second map gates the feed-forward networks.
+        dropout: Probability that one feature of a sub-layer's output is dropped.
+        embedding_dropout: Probability that one feature of an embedding is dropped; None: as
+            ``dropout``.
         attention_dropout: Probability that one attention weight is dropped.
+        activation_dropout: Probability that one feature inside a feed-forward network is dropped.
+        scale_embeddings: Whether embeddings are multiplied by the root of ``d_model``.
         tie_embeddings: Whether the target table is the output projection too.
     """
 
@@ -45,19 +52,23 @@ class TransformerSizes(Config):
     num_encoder_layers: Count = 4
     num_decoder_layers: Count = 4
     d_ff: Width = 1024
+    decoder_num_heads: Count | None = None
+    decoder_d_ff: Width | None = None
     norm: Literal["post", "pre"] = "post"
-    positions: Literal["sinusoidal", "learned"] = "sinusoidal"
+    positions: Positions = "sinusoidal"
     max_positions: Annotated[int, Field(ge=1, le=1_000_000)] = 512
     activation: Activation = "relu"
+    gated: bool = False
     dropout: Rate = 0.1
+    embedding_dropout: Rate | None = None
     attention_dropout: Rate = 0.1
+    activation_dropout: Rate = 0.0
+    scale_embeddings: bool = True
     tie_embeddings: bool = True
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "TransformerSizes":
-        refuse_uneven_heads(self.d_model, self.num_heads)
-        if self.positions == "sinusoidal" and self.d_model % 2:
-            raise ValueError(f"sinusoidal positions need an even d_model, got {self.d_model}")
+        refuse_misfit(self.d_model, self.num_heads, self.decoder_num_heads, self.positions)
         return self
 
 

@@ -12,6 +12,7 @@ Width = Annotated[int, Field(ge=1, le=65_536)]
 Vocabulary = Annotated[int, Field(ge=1, le=10_000_000)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Activation = Literal["relu", "gelu", "gelu_new", "silu"]
+Positions = Literal["sinusoidal", "learned", "rotary"]
 
 
 def refuse_uneven_heads(d_model: int, num_heads: int) -> None:
@@ -32,6 +33,32 @@ def refuse_uneven_heads(d_model: int, num_heads: int) -> None:
             f"d_model {d_model} is not divisible by num_heads {num_heads}"
             f" — use {nearest} heads, or d_model {width}"
         )
+
+
+def refuse_misfit(
+    d_model: int, num_heads: int, decoder_num_heads: int | None, positions: Positions
+) -> None:
+    """Refuses widths that heads or positions cannot share evenly.
+
+    Args:
+        d_model: Width, in features.
+        num_heads: Attention heads of the encoder.
+        decoder_num_heads: Attention heads of the decoder, if they are others.
+        positions: The kind of positions.
+
+    Raises:
+        ValueError: If heads cannot share the width evenly, or positions need pairs of features
+            where there is an odd number of them.
+    """
+    for heads in {num_heads, decoder_num_heads or num_heads}:
+        refuse_uneven_heads(d_model, heads)
+        if positions == "rotary" and d_model // heads % 2:
+            raise ValueError(
+                f"rotary positions turn pairs of features, but d_model {d_model} over {heads}"
+                f" heads leaves {d_model // heads} features a head"
+            )
+    if positions == "sinusoidal" and d_model % 2:
+        raise ValueError(f"sinusoidal positions need an even d_model, got {d_model}")
 
 
 class _Network(Config):
@@ -83,30 +110,47 @@ class TransformerConfig(_Network):
         num_encoder_layers: Number of encoder blocks.
         num_decoder_layers: Number of decoder blocks.
         d_ff: Width of the feed-forward networks.
+        decoder_num_heads: Attention heads of the decoder; None: as many as the encoder's.
+        decoder_d_ff: Width of the decoder's feed-forward networks; None: as wide as the encoder's.
         norm: "post" (the paper) or "pre".
-        positions: "sinusoidal" (the paper) or "learned".
+        positions: "sinusoidal" (the paper), "learned" or "rotary".
+        sinusoids: Whether sines and cosines take turns ("interleaved", the paper) or the sines
+            stand first and the cosines behind them ("halves", Marian).
         max_positions: Longest sentence that learned positions can number.
         activation: Non-linearity of the feed-forward networks.
-        dropout: Probability that one hidden feature is dropped.
+        gated: Whether a second map gates the feed-forward networks (Shazeer, 2020).
+        dropout: Probability that one feature of a sub-layer's output is dropped.
+        embedding_dropout: Probability that one feature of an embedding is dropped; None: as
+            ``dropout``.
         attention_dropout: Probability that one attention weight is dropped.
+        activation_dropout: Probability that one feature inside a feed-forward network is dropped.
+        scale_embeddings: Whether embeddings are multiplied by the root of ``d_model``.
         tie_embeddings: Whether the target table is the output projection too.
         share_embeddings: Whether source and target share one table; needs one vocabulary.
+        output_bias: Whether each target token has a bias of its own in the output projection.
     """
 
     source_vocab_size: Vocabulary
     target_vocab_size: Vocabulary
     num_encoder_layers: Count
     num_decoder_layers: Count
+    decoder_num_heads: Count | None = None
+    decoder_d_ff: Width | None = None
     norm: Literal["post", "pre"] = "post"
-    positions: Literal["sinusoidal", "learned"] = "sinusoidal"
+    positions: Positions = "sinusoidal"
+    sinusoids: Literal["interleaved", "halves"] = "interleaved"
     activation: Activation = "relu"
+    gated: bool = False
+    embedding_dropout: Rate | None = None
+    activation_dropout: Rate = 0.0
+    scale_embeddings: bool = True
     tie_embeddings: bool = True
     share_embeddings: bool = False
+    output_bias: bool = False
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "TransformerConfig":
-        if self.positions == "sinusoidal" and self.d_model % 2:
-            raise ValueError(f"sinusoidal positions need an even d_model, got {self.d_model}")
+        refuse_misfit(self.d_model, self.num_heads, self.decoder_num_heads, self.positions)
         if self.share_embeddings and self.source_vocab_size != self.target_vocab_size:
             raise ValueError(
                 f"share_embeddings needs one vocabulary, but source has {self.source_vocab_size}"

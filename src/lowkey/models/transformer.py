@@ -1,11 +1,14 @@
 """The encoder-decoder Transformer of "Attention Is All You Need" (Vaswani et al., 2017)."""
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lowkey.models.config import TransformerConfig
-from lowkey.nn.blocks import BlockCache, BlockShape, DecoderBlock, EncoderBlock
+from lowkey.models.transformer_decoding import TransformerDecoding
+from lowkey.nn.blocks import BlockShape, DecoderBlock, EncoderBlock
 from lowkey.nn.embeddings import TransformerEmbeddings, tied_logits
 from lowkey.nn.layout import SequenceLayout
 from lowkey.nn.linear import Embedding, LayerNorm, Linear, normal_
@@ -37,28 +40,18 @@ class Transformer(nn.Module):
     def __init__(self, config: TransformerConfig, *, kernel: str = "auto"):
         super().__init__()
         self.config = config
-        shape = BlockShape(
-            d_model=config.d_model,
-            num_heads=config.num_heads,
-            d_ff=config.d_ff,
-            activation=config.activation,
-            dropout=config.dropout,
-            attention_dropout=config.attention_dropout,
-            pre_norm=config.norm == "pre",
-            kernel=kernel,
-        )
+        encoder_shape, decoder_shape = _shapes(config, kernel)
         target = Embedding(config.target_vocab_size, config.d_model)
         source = target
         if not config.share_embeddings:
             source = Embedding(config.source_vocab_size, config.d_model)
-        settings = (config.positions, config.max_positions, config.dropout)
-        self.source_embeddings = TransformerEmbeddings(source, *settings)
-        self.target_embeddings = TransformerEmbeddings(target, *settings)
+        self.source_embeddings = _embeddings(source, config)
+        self.target_embeddings = _embeddings(target, config)
         self.encoder_blocks = nn.ModuleList(
-            EncoderBlock(shape) for _ in range(config.num_encoder_layers)
+            EncoderBlock(encoder_shape) for _ in range(config.num_encoder_layers)
         )
         self.decoder_blocks = nn.ModuleList(
-            DecoderBlock(shape) for _ in range(config.num_decoder_layers)
+            DecoderBlock(decoder_shape) for _ in range(config.num_decoder_layers)
         )
         # Pre-norm leaves the last residual sum unnormalised; post-norm has nothing left to do.
         pre_norm = config.norm == "pre"
@@ -67,6 +60,10 @@ class Transformer(nn.Module):
         self.output = None
         if not config.tie_embeddings:
             self.output = Linear(config.d_model, config.target_vocab_size, bias=False)
+        # Marian's checkpoints have one; it starts at zero, where it changes nothing.
+        self.output_bias = None
+        if config.output_bias:
+            self.output_bias = nn.Parameter(torch.zeros(config.target_vocab_size))
         self._initialise()
 
     def _initialise(self) -> None:
@@ -142,12 +139,14 @@ class Transformer(nn.Module):
             Logits.
         """
         if self.output is None:
-            return tied_logits(x, self.target_embeddings.token)
-        return self.output(x)
+            logits = tied_logits(x, self.target_embeddings.token)
+        else:
+            logits = self.output(x)
+        return logits if self.output_bias is None else logits + self.output_bias.to(logits.dtype)
 
     def start(
         self, source_ids: Int[Tensor, " tokens"], source_layout: SequenceLayout
-    ) -> "TransformerDecoding":
+    ) -> TransformerDecoding:
         """Begins to translate a batch.
 
         Args:
@@ -160,58 +159,37 @@ class Transformer(nn.Module):
         return TransformerDecoding(self, source_ids, source_layout)
 
 
-class TransformerDecoding:
-    """A batch being decoded: implements ``lowkey.decoding.decodable.Decodable``.
+def _shapes(config: TransformerConfig, kernel: str) -> tuple[BlockShape, BlockShape]:
+    """Reads the shape of encoder and decoder blocks off the sizes."""
+    encoder = BlockShape(
+        d_model=config.d_model,
+        num_heads=config.num_heads,
+        d_ff=config.d_ff,
+        activation=config.activation,
+        gated=config.gated,
+        rotary=config.positions == "rotary",
+        dropout=config.dropout,
+        attention_dropout=config.attention_dropout,
+        activation_dropout=config.activation_dropout,
+        pre_norm=config.norm == "pre",
+        kernel=kernel,
+    )
+    decoder = replace(
+        encoder,
+        num_heads=config.decoder_num_heads or config.num_heads,
+        d_ff=config.decoder_d_ff or config.d_ff,
+    )
+    return encoder, decoder
 
-    Rows are hypotheses, sentence by sentence, equally many for each.
 
-    Args:
-        model: The model, in evaluation mode.
-        source_ids: Source tokens.
-        source_layout: Their sentences.
-    """
-
-    device: torch.device
-
-    def __init__(self, model: Transformer, source_ids: Tensor, source_layout: SequenceLayout):
-        self.model = model
-        self.num_sentences = source_layout.num_sentences
-        self.vocab_size = model.config.target_vocab_size
-        self.device = source_ids.device
-        memory = model.encode(source_ids, source_layout)
-        self._caches: list[BlockCache] = [
-            block.cache(memory, source_layout)
-            for block in model.decoder_blocks
-            if isinstance(block, DecoderBlock)
-        ]
-        # What is live: sentences leave when they are done, and rows multiply with the beams.
-        self._live_rows = self._live_sentences = self.num_sentences
-
-    def step(self, tokens: Int[Tensor, " rows"]) -> Float[Tensor, "rows vocab"]:
-        """Appends one token to every row.
-
-        Args:
-            tokens: The newest token of each row; the begin token at first.
-
-        Returns:
-            Logits of the next token, in fp32.
-        """
-        positions = torch.full_like(tokens, self._caches[0].itself.length)
-        layout = SequenceLayout(torch.ones(len(tokens), dtype=torch.int64), self.device)
-        x = self.model.target_embeddings(tokens, positions)
-        for block, cache in zip(self.model.decoder_blocks, self._caches, strict=True):
-            x = block.step(x, layout, cache)  # type: ignore[operator] # ModuleList forgets types
-        return self.model.logits(self.model.decoder_norm(x)).float()
-
-    def reorder(self, rows: Int[Tensor, " new_rows"]) -> None:
-        """Makes new row i continue old row ``rows[i]``; may drop sentences or multiply rows.
-
-        Args:
-            rows: Old rows, in their new order, the rows of a sentence side by side.
-        """
-        parents = rows // (self._live_rows // self._live_sentences)
-        sentences = torch.unique_consecutive(parents)
-        for cache in self._caches:
-            cache.itself.reorder(rows)
-            cache.memory.reorder(sentences)
-        self._live_rows, self._live_sentences = len(rows), len(sentences)
+def _embeddings(token: nn.Embedding, config: TransformerConfig) -> TransformerEmbeddings:
+    """Puts positions and scale around a table."""
+    dropout = config.embedding_dropout
+    return TransformerEmbeddings(
+        token,
+        config.positions,
+        config.max_positions,
+        config.dropout if dropout is None else dropout,
+        scaled=config.scale_embeddings,
+        sinusoids=config.sinusoids,
+    )

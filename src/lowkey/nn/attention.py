@@ -4,6 +4,7 @@ The one attention of the package: the translation model uses it three times (enc
 self, decoder cross) and BERT once.
 """
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -12,6 +13,7 @@ from lowkey.nn.dropout import Dropout
 from lowkey.nn.kernels import attention_weights, choose_kernel
 from lowkey.nn.layout import SequenceLayout
 from lowkey.nn.linear import Linear
+from lowkey.nn.positions import RotaryPositions
 
 
 class MultiHeadAttention(nn.Module):
@@ -31,6 +33,7 @@ class MultiHeadAttention(nn.Module):
         dropout: Probability that one attention weight is dropped in training.
         bias: Whether the four projections have a bias. BERT's do.
         kernel: How to compute it: "auto", "reference" or "grouped" (see ``kernels.py``).
+        rotary: Whether queries and keys are turned by their positions (self-attention only).
 
     Raises:
         ValueError: If ``num_heads`` does not divide ``d_model``, or there is no such kernel.
@@ -53,6 +56,7 @@ class MultiHeadAttention(nn.Module):
         dropout: float = 0.0,
         bias: bool = True,
         kernel: str = "auto",
+        rotary: bool = False,
     ):
         super().__init__()
         if d_model % num_heads:
@@ -66,6 +70,7 @@ class MultiHeadAttention(nn.Module):
         self.out = Linear(d_model, d_model, bias=bias)
         self.dropout = Dropout(dropout)
         self.kernel = choose_kernel(kernel)
+        self.rotary = RotaryPositions(d_model // num_heads) if rotary else None
 
     def forward(
         self,
@@ -94,9 +99,10 @@ class MultiHeadAttention(nn.Module):
         if cache is not None:
             return self.out(self._attend_cached(x, cache))
         memory = x if memory is None else memory
+        q, k = self._turned(self.query(x), self.key(memory), layout.positions)
         heads = self.kernel(
-            self.query(x),
-            self.key(memory),
+            q,
+            k,
             self.value(memory),
             layout,
             layout if memory_layout is None else memory_layout,
@@ -111,9 +117,18 @@ class MultiHeadAttention(nn.Module):
         self, x: Float[Tensor, "rows d_model"], cache: AttentionCache
     ) -> Float[Tensor, "rows d_model"]:
         """Attends from the newest token of each row to what the cache holds."""
+        q = self.query(x)
         if isinstance(cache, SelfAttentionCache):
-            cache.append(self._split(self.key(x)), self._split(self.value(x)))
-        return cache.attend(self._split(self.query(x))).flatten(1)
+            newest = torch.full((len(x),), cache.length, device=x.device)
+            q, k = self._turned(q, self.key(x), newest)
+            cache.append(self._split(k), self._split(self.value(x)))
+        return cache.attend(self._split(q)).flatten(1)
+
+    def _turned(self, q: Tensor, k: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Turns queries and keys by their positions, where positions are rotary."""
+        if self.rotary is None:
+            return q, k
+        return self.rotary(q, positions), self.rotary(k, positions)
 
     def _split(self, x: Float[Tensor, "rows d_model"]) -> Float[Tensor, "rows heads d_head"]:
         """Cuts the feature axis into heads."""
@@ -144,8 +159,9 @@ class MultiHeadAttention(nn.Module):
         """
         memory = x if memory is None else memory
         keys = (layout if memory_layout is None else memory_layout).lengths.tolist()
-        q = self._split(self.query(x)).float().split(layout.lengths.tolist())
-        k = self._split(self.key(memory)).float().split(keys)
+        turned = self._turned(self.query(x), self.key(memory), layout.positions)
+        q = self._split(turned[0]).float().split(layout.lengths.tolist())
+        k = self._split(turned[1]).float().split(keys)
         pairs = zip(q, k, strict=True)
         return [
             attention_weights(a.transpose(0, 1), b.transpose(0, 1), causal=causal) for a, b in pairs

@@ -30,6 +30,9 @@ class BlockShape:
         activation: Its non-linearity.
         dropout: Probability that one feature of a sub-layer's output is dropped.
         attention_dropout: Probability that one attention weight is dropped.
+        activation_dropout: Probability that one feature inside the feed-forward network is dropped.
+        gated: Whether a second map gates the feed-forward network.
+        rotary: Whether self-attention turns queries and keys by their positions.
         norm_eps: What layer normalisation adds to the variance.
         pre_norm: Whether to normalise before a sub-layer instead of after it.
         kernel: How attention is computed.
@@ -41,19 +44,39 @@ class BlockShape:
     activation: str = "relu"
     dropout: float = 0.0
     attention_dropout: float = 0.0
+    activation_dropout: float = 0.0
+    gated: bool = False
+    rotary: bool = False
     norm_eps: float = 1e-5
     pre_norm: bool = False
     kernel: str = "auto"
 
     def attention(self) -> MultiHeadAttention:
-        """Makes one attention of this shape."""
+        """Makes one self-attention of this shape."""
+        return self._attention(rotary=self.rotary)
+
+    def cross_attention(self) -> MultiHeadAttention:
+        """Makes one attention to a memory: its tokens have no place in the order of the asking."""
+        return self._attention(rotary=False)
+
+    def _attention(self, *, rotary: bool) -> MultiHeadAttention:
         return MultiHeadAttention(
-            self.d_model, self.num_heads, dropout=self.attention_dropout, kernel=self.kernel
+            self.d_model,
+            self.num_heads,
+            dropout=self.attention_dropout,
+            kernel=self.kernel,
+            rotary=rotary,
         )
 
     def feed_forward(self) -> FeedForward:
         """Makes one feed-forward network of this shape."""
-        return FeedForward(self.d_model, self.d_ff, self.activation)
+        return FeedForward(
+            self.d_model,
+            self.d_ff,
+            self.activation,
+            gated=self.gated,
+            dropout=self.activation_dropout,
+        )
 
     def norm(self) -> LayerNorm:
         """Makes one normalisation of this shape."""
@@ -128,7 +151,7 @@ class DecoderBlock(_Block):
         super().__init__(shape)
         self.attention = shape.attention()
         self.attention_norm = shape.norm()
-        self.cross_attention = shape.attention()
+        self.cross_attention = shape.cross_attention()
         self.cross_attention_norm = shape.norm()
         self.feed_forward = shape.feed_forward()
         self.feed_forward_norm = shape.norm()

@@ -26,26 +26,37 @@ class TransformerEmbeddings(nn.Module):
 
     Args:
         token: The table; shared where source, target or output are tied.
-        positions: "sinusoidal" or "learned".
+        positions: "sinusoidal" or "learned"; "rotary" adds nothing here, attention turns instead.
         max_positions: Longest sentence that learned positions can number.
         dropout: Probability that one feature is dropped in training.
+        scaled: Whether token embeddings are multiplied by the root of the width.
+        sinusoids: Order of sinusoidal features; see ``sinusoidal_table``.
 
     References:
         Vaswani et al., "Attention Is All You Need", 2017, sections 3.4, 3.5 and 5.4.
     """
 
-    def __init__(self, token: nn.Embedding, positions: str, max_positions: int, dropout: float):
+    def __init__(
+        self,
+        token: nn.Embedding,
+        positions: str,
+        max_positions: int,
+        dropout: float,
+        *,
+        scaled: bool = True,
+        sinusoids: str = "interleaved",
+    ):
         super().__init__()
         d_model = token.embedding_dim
         self.token = token
-        self.position: nn.Module
+        self.position: nn.Module | None = None
         if positions == "sinusoidal":
-            self.position = SinusoidalPositions(d_model)
-        else:
+            self.position = SinusoidalPositions(d_model, sinusoids)
+        elif positions == "learned":
             self.position = LearnedPositions(max_positions, d_model)
             # As long as a sinusoidal encoding, so that both kinds start from the same balance.
             normal_(self.position.weight, math.sqrt(0.5))
-        self.scale = math.sqrt(d_model)
+        self.scale = math.sqrt(d_model) if scaled else 1.0
         self.dropout = Dropout(dropout)
         self.compute_dtype = torch.float32
 
@@ -61,7 +72,9 @@ class TransformerEmbeddings(nn.Module):
         Returns:
             One row per token.
         """
-        embedded = self.token(ids) * self.scale + self.position(positions)
+        embedded = self.token(ids) * self.scale
+        if self.position is not None:
+            embedded = embedded + self.position(positions)
         return self.dropout(embedded.to(self.compute_dtype))
 
 

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lowkey.nn.dropout import Dropout
 from lowkey.nn.linear import Linear
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -24,25 +25,44 @@ class FeedForward(nn.Module):
     .. math:: \mathrm{FFN}(x) = \mathrm{activation}(x W_\text{up} + b_\text{up}) W_\text{down}
               + b_\text{down}
 
+    Gated, a second map decides feature by feature how much of the first passes (with ``silu``
+    this is SwiGLU, with ``gelu`` GEGLU):
+
+    .. math:: \mathrm{FFN}(x) = (\mathrm{activation}(x W_\text{gate} + b_\text{gate}) \odot
+              (x W_\text{up} + b_\text{up})) W_\text{down} + b_\text{down}
+
     Args:
         d_model: Width of input and output.
         d_ff: Width between them.
         activation: A key of ``ACTIVATIONS``.
+        gated: Whether a second map gates the first.
+        dropout: Probability that one of the ``d_ff`` features is dropped in training.
 
     Raises:
         ValueError: If the activation is not known.
 
     References:
         Vaswani et al., "Attention Is All You Need", 2017, equation 2.
+        Shazeer, "GLU Variants Improve Transformer", 2020, equation 6.
     """
 
-    def __init__(self, d_model: int, d_ff: int, activation: str = "relu"):
+    def __init__(
+        self,
+        d_model: int,
+        d_ff: int,
+        activation: str = "relu",
+        *,
+        gated: bool = False,
+        dropout: float = 0.0,
+    ):
         super().__init__()
         if activation not in ACTIVATIONS:
             raise ValueError(f"no activation {activation!r}; there are {', '.join(ACTIVATIONS)}")
         self.up = Linear(d_model, d_ff)
+        self.gate = Linear(d_model, d_ff) if gated else None
         self.down = Linear(d_ff, d_model)
         self.activation = ACTIVATIONS[activation]
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "tokens d_model"]) -> Float[Tensor, "tokens d_model"]:
         """Maps each token by itself.
@@ -53,4 +73,8 @@ class FeedForward(nn.Module):
         Returns:
             As many tokens.
         """
-        return self.down(self.activation(self.up(x)))
+        if self.gate is None:
+            hidden = self.activation(self.up(x))
+        else:
+            hidden = self.activation(self.gate(x)) * self.up(x)
+        return self.down(self.dropout(hidden))

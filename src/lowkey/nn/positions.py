@@ -1,4 +1,4 @@
-"""How a model knows the order of its tokens: sinusoidal (fixed) or learned positions."""
+"""How a model knows the order of its tokens: sinusoidal (fixed), learned or rotary positions."""
 
 import math
 
@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from lowkey.nn.linear import Embedding
 
 
-def sinusoidal_table(num_positions: int, d_model: int) -> Float[Tensor, "num_positions d_model"]:
+def sinusoidal_table(
+    num_positions: int, d_model: int, sinusoids: str = "interleaved"
+) -> Float[Tensor, "num_positions d_model"]:
     r"""Computes the positional encoding of the Transformer.
 
     .. math:: PE_{p, 2i} = \sin(p / 10000^{2i / d}), \qquad
@@ -20,6 +22,8 @@ def sinusoidal_table(num_positions: int, d_model: int) -> Float[Tensor, "num_pos
     Args:
         num_positions: Number of positions, from 0.
         d_model: Width, an even number of features.
+        sinusoids: "interleaved" is the formula; "halves" puts all sines first and all cosines
+            behind them, as Marian and tensor2tensor do.
 
     Returns:
         One row per position, in fp32, every row of length sqrt(d_model / 2).
@@ -36,11 +40,19 @@ def sinusoidal_table(num_positions: int, d_model: int) -> Float[Tensor, "num_pos
     """
     if d_model % 2:
         raise ValueError(f"sinusoidal positions need an even d_model, got {d_model}")
-    # In float64: an angle of some thousands leaves fp32 too few digits for its sine.
+    angles = _angles(num_positions, d_model)
+    axis = -1 if sinusoids == "interleaved" else 1
+    return torch.stack([angles.sin(), angles.cos()], dim=axis).flatten(1).float()
+
+
+def _angles(num_positions: int, width: int) -> Float[Tensor, "num_positions pairs"]:
+    """Computes the angle of each pair of features at each position.
+
+    In float64: an angle of some thousands leaves fp32 too few digits for its sine.
+    """
     positions = torch.arange(num_positions, dtype=torch.float64).unsqueeze(1)
-    pairs = torch.arange(0, d_model, 2, dtype=torch.float64)
-    angles = positions * torch.exp(pairs * (-math.log(10_000.0) / d_model))
-    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1).float()
+    pairs = torch.arange(0, width, 2, dtype=torch.float64)
+    return positions * torch.exp(pairs * (-math.log(10_000.0) / width))
 
 
 class SinusoidalPositions(nn.Module):
@@ -48,15 +60,18 @@ class SinusoidalPositions(nn.Module):
 
     Args:
         d_model: Width, an even number of features.
+        sinusoids: Their order in a row; see ``sinusoidal_table``.
     """
 
     table: Tensor
 
-    def __init__(self, d_model: int):
+    def __init__(self, d_model: int, sinusoids: str = "interleaved"):
         super().__init__()
         self.d_model = d_model
+        self.sinusoids = sinusoids
         # Not persistent: it follows from d_model and must not travel in a checkpoint.
-        self.register_buffer("table", sinusoidal_table(64, d_model), persistent=False)
+        table = sinusoidal_table(64, d_model, sinusoids)
+        self.register_buffer("table", table, persistent=False)
 
     def forward(self, positions: Int[Tensor, " tokens"]) -> Float[Tensor, "tokens d_model"]:
         """Gives the encoding of each position.
@@ -69,10 +84,66 @@ class SinusoidalPositions(nn.Module):
         """
         needed = int(positions.max()) + 1
         if needed > len(self.table):
-            table = sinusoidal_table(2 * needed, self.d_model)
+            table = sinusoidal_table(2 * needed, self.d_model, self.sinusoids)
             self.table = table.to(self.table.device, self.table.dtype)
         return self.table[positions]
 
 
 class LearnedPositions(Embedding):
     """One trained vector per position, as in BERT; there is none beyond ``num_embeddings``."""
+
+
+class RotaryPositions(nn.Module):
+    r"""Turns queries and keys, pair of features by pair, by an angle that grows with the position.
+
+    At position :math:`p` the pair :math:`(x_{2i}, x_{2i+1})` of each head is rotated by
+    :math:`p / 10000^{2i / d_\text{head}}`. The product of a query and a key then depends on how
+    far apart they stand, and not on where.
+
+    Args:
+        d_head: Width of one head, an even number of features.
+
+    Raises:
+        ValueError: If ``d_head`` is odd.
+
+    References:
+        Su et al., "RoFormer: Enhanced Transformer with Rotary Position Embedding", 2021,
+        section 3.2.2, equation 15.
+    """
+
+    cosines: Tensor
+    sines: Tensor
+
+    def __init__(self, d_head: int):
+        super().__init__()
+        if d_head % 2:
+            raise ValueError(f"rotary positions need an even number of features a head: {d_head}")
+        self.d_head = d_head
+        cosines, sines = self._tables(64)
+        self.register_buffer("cosines", cosines, persistent=False)
+        self.register_buffer("sines", sines, persistent=False)
+
+    def _tables(self, num_positions: int) -> tuple[Tensor, Tensor]:
+        angles = _angles(num_positions, self.d_head)
+        return angles.cos().float(), angles.sin().float()
+
+    def forward(
+        self, x: Float[Tensor, "tokens d_model"], positions: Int[Tensor, " tokens"]
+    ) -> Float[Tensor, "tokens d_model"]:
+        """Turns each token by its position.
+
+        Args:
+            x: Queries or keys, heads side by side.
+            positions: Positions, from 0.
+
+        Returns:
+            The same vectors, turned; in the precision of ``x``, of the same length.
+        """
+        needed = int(positions.max()) + 1
+        if needed > len(self.cosines):
+            device = self.cosines.device
+            self.cosines, self.sines = (t.to(device) for t in self._tables(2 * needed))
+        cosines, sines = (t[positions].unsqueeze(1) for t in (self.cosines, self.sines))
+        even, odd = x.float().unflatten(-1, (-1, self.d_head // 2, 2)).unbind(-1)
+        turned = [even * cosines - odd * sines, even * sines + odd * cosines]
+        return torch.stack(turned, dim=-1).flatten(1).to(x.dtype)
