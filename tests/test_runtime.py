@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lowkey import runtime
 from lowkey.errors import ConfigError
 from lowkey.runtime import (
     fingerprint,
@@ -109,6 +110,7 @@ def test_precision_follows_the_processor(
 ) -> None:
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features | {"cpu_name": "Old"})
+    monkeypatch.setattr(runtime, "_bf16_pays", lambda: True)
     assert resolve_precision("auto", "cpu") == (torch.bfloat16 if native else torch.float32)
     assert resolve_precision("fp32", "cpu") == torch.float32
     if native:
@@ -116,6 +118,28 @@ def test_precision_follows_the_processor(
     else:
         with pytest.raises(ConfigError, match="bf16 asked for, but the Old lacks it — use fp32"):
             resolve_precision("bf16", "cpu")
+
+
+@pytest.mark.parametrize("slowdown", [0.5, 3.0])
+def test_auto_takes_the_precision_that_is_faster_here(
+    monkeypatch: pytest.MonkeyPatch, slowdown: float
+) -> None:
+    """A processor may have the instruction and no fast product: the products decide."""
+    clock = [0.0]
+
+    def product(x: torch.Tensor, weight: torch.Tensor) -> None:
+        clock[0] += slowdown if x.dtype == torch.bfloat16 else 1.0
+
+    monkeypatch.setattr(runtime, "_has_native_bf16", lambda device: True)
+    monkeypatch.setattr(torch.nn.functional, "linear", product)
+    monkeypatch.setattr(runtime.time, "perf_counter", lambda: clock[0])
+    runtime._bf16_pays.cache_clear()
+    try:
+        chosen = resolve_precision("auto", "cpu")
+    finally:
+        runtime._bf16_pays.cache_clear()
+    assert chosen == (torch.bfloat16 if slowdown < 1 else torch.float32)
+    assert resolve_precision("bf16", "cpu") == torch.bfloat16
 
 
 def test_emulated_bf16_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +162,7 @@ def test_detection_agrees_with_the_flags_of_the_kernel() -> None:
     if not torch.backends.cpu.get_cpu_capability().startswith("AVX"):
         pytest.skip("not an x86 processor with AVX in use")
     native = bool(flags & {"avx512_bf16", "amx_bf16"})
-    assert (resolve_precision("auto", "cpu") == torch.bfloat16) == native
+    assert runtime._has_native_bf16(torch.device("cpu")) == native
 
 
 def test_an_unknown_precision_is_refused() -> None:

@@ -44,6 +44,17 @@ def test_attention_becomes_a_page_or_a_picture(
     assert not Path(f"{run}.gif").exists()
 
 
+def test_average_says_what_it_averaged(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = ["--set", "train.save_steps=1", "--set", "train.max_steps=3"]
+    assert main(["train", "--config", "translate.yaml", "--out", "runs/kept", *kept]) == 0
+    capsys.readouterr()
+    assert main(["average", "runs/kept", "--last", "2"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "runs/kept/average: the mean of 2 checkpoints, steps 2 to 3"
+    assert main(["evaluate", "runs/kept/average", "--data", "pairs/dev.jsonl"]) == 0
+    assert main(["average", "runs/kept", "--last", "1"]) == 2
+
+
 @pytest.mark.parametrize("form", ["peft", "merged"])
 def test_export_hands_on_a_folder(
     here: Path, capsys: pytest.CaptureFixture[str], form: str

@@ -20,6 +20,11 @@ def test_noam_is_equation_3_of_the_paper():
     assert noam(1.0) == 1 == schedule.factor(warmup)
 
 
+def test_other_names_for_the_same_schedules():
+    assert factors("inverse_sqrt", 8, 40) == factors("noam", 8, 40)
+    assert factors("constant_with_warmup", 8, 40) == factors("constant", 8, 40)
+
+
 @pytest.mark.parametrize("kind", ["linear", "cosine", "constant", "noam"])
 @pytest.mark.parametrize(("warmup", "peak"), [(0, 1), (1, 1), (8, 8), (0.2, 8), (40, 40)])
 def test_peaks_exactly_at_the_end_of_warm_up(kind, warmup, peak):

@@ -87,6 +87,7 @@ def config(**changes: object) -> TrainConfig:
         "gradient_accumulation_steps": 3,
         "weight_decay": 0.01,
         "warmup_steps": 3,
+        "ema_decay": 0.9,
         "logging_steps": 4,
         "eval_steps": 5,
         "save_steps": 4,

@@ -53,6 +53,7 @@ VERBS: dict[str, dict[Callable[..., None], list[str]]] = {
             "cat reviews.jsonl | lowkey predict runs/classify --file - --json",
         ],
         results.evaluate: ["lowkey evaluate runs/classify --data test.jsonl"],
+        results.average: ["lowkey average runs/translate --last 5"],
         results.report: ["lowkey report runs/classify"],
         results.attention: [
             'lowkey attention runs/demo/pronounce "t h o u g h t" --out thought.html'

@@ -71,6 +71,23 @@ def attention(
     print(out)
 
 
+def average(
+    run: Run,
+    last: Annotated[int, typer.Option(min=2, help="How many checkpoints, the newest ones.")] = 5,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The folder to make; RUN/average.")
+    ] = None,
+    base: Base = None,
+) -> None:
+    """Average the last checkpoints of a run into one more model."""
+    from lowkey.experiments.average import average as write
+
+    folder = out or run / "average"
+    steps = write(run, last=last, out=folder, base=base)
+    print(f"{folder}: the mean of {len(steps)} checkpoints, steps {steps[0]} to {steps[-1]}")
+    print(f"is it better? lowkey evaluate {folder} --data ...")
+
+
 def export(run: Run, format: Format, out: Folder, base: Base = None) -> None:
     """Hand a fine-tuned model on to other libraries."""
     from lowkey.experiments.export import export as write

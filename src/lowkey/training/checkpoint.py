@@ -1,15 +1,16 @@
 """Checkpoints that survive: a folder that is whole or not there, and proves it by its hashes.
 
-``step-00000120/`` holds the trained weights, the state of the optimizer, the state of the run, its
-clock, and a manifest with the size and SHA-256 of each of them, written last. The folder is filled
-out of sight, forced to the disk and moved to its place in one step. The newest one whose manifest
-holds is the one to go on from; an older one is deleted only when a newer one has been verified.
+``step-00000120/`` holds the trained weights, their running average if there is one, the state of
+the optimizer, the state of the run, its clock, and a manifest with the size and SHA-256 of each of
+them, written last. The folder is filled out of sight, forced to the disk and moved to its place in
+one step. The newest one whose manifest holds is the one to go on from; an older one is deleted only
+when a newer one has been verified.
 """
 
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ Warn = Callable[[str], None]
 
 _FORMAT = 1
 _FILES = ("model.safetensors", "optimizer.safetensors", "state.json", "timings.json")
+_AVERAGE = "average.safetensors"
 _NAME = re.compile(r"step-(\d{8,})")
 _LEFTOVER = re.compile(r"\.(step-\d{8,})\.(?:tmp|trash)-\d+")
 _TRASH = ".trash-"
@@ -38,12 +40,14 @@ class Checkpoint:
         optimizer: The state of the optimizer by name.
         state: Where the run stands, as JSON values; equal in equal runs.
         seconds: Time the run took so far, which is not.
+        average: The running average of the parameters by name; empty where there is none.
     """
 
     model: Mapping[str, Tensor]
     optimizer: Mapping[str, Tensor]
     state: Mapping[str, Any]
     seconds: float
+    average: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def save_checkpoint(
@@ -65,7 +69,7 @@ def save_checkpoint(
         DivergedError: If a tensor holds NaN or an infinity; then nothing is written.
         CannotWriteError: If it cannot be written; the checkpoints before it are as they were.
     """
-    for tensors in (checkpoint.model, checkpoint.optimizer):
+    for tensors in (checkpoint.model, checkpoint.optimizer, checkpoint.average):
         for name, tensor in tensors.items():
             if not torch.isfinite(tensor).all():
                 what = f"{name} holds NaN or infinite numbers at step {step}; it was not saved"
@@ -75,6 +79,8 @@ def save_checkpoint(
         with files.staged_folder(path) as stage:
             files.write_tensors(stage / "model.safetensors", checkpoint.model)
             files.write_tensors(stage / "optimizer.safetensors", checkpoint.optimizer)
+            if checkpoint.average:
+                files.write_tensors(stage / _AVERAGE, checkpoint.average)
             files.write_json(stage / "state.json", checkpoint.state)
             files.write_json(stage / "timings.json", {"seconds": checkpoint.seconds})
             files.write_json(stage / "manifest.json", _manifest(stage, step))
@@ -100,7 +106,7 @@ def retain(folder: Path, step: int, *, keep: int, warn: Warn) -> None:
     """
     try:
         _sweep(folder)
-        steps = _steps(folder)
+        steps = saved_checkpoints(folder)
         kept = sorted(number for number in steps if number <= step)[-keep:]
         for number in sorted(steps.keys() - set(kept)):
             # Out of sight first: a folder that is being deleted must not look like a checkpoint.
@@ -127,7 +133,7 @@ def newest_checkpoint(folder: Path, *, warn: Warn) -> Path | None:
     if not folder.is_dir():
         return None
     _sweep(folder)
-    steps = _steps(folder)
+    steps = saved_checkpoints(folder)
     for step in sorted(steps, reverse=True):
         try:
             verify(steps[step])
@@ -157,7 +163,7 @@ def verify(path: Path) -> None:
     if found == expected:
         return
     listed = found.get("files") if isinstance(found, dict) else None
-    for name in _FILES:
+    for name in expected["files"]:
         if isinstance(listed, dict) and listed.get(name) != expected["files"][name]:
             raise DataError(f"{path / name} is not what manifest.json says")
     raise DataError(f"{path / 'manifest.json'} is not the manifest of {path.name}")
@@ -179,7 +185,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
     timings = files.read_json(path / "timings.json")
     if not isinstance(timings, dict) or not isinstance(timings.get("seconds"), float):
         raise DataError(f"{path / 'timings.json'} holds no seconds")
+    average = path / _AVERAGE
     return Checkpoint(
+        average=files.read_tensors(average) if average.exists() else {},
         model=files.read_tensors(path / "model.safetensors"),
         optimizer=files.read_tensors(path / "optimizer.safetensors"),
         state=files.read_json(path / "state.json"),
@@ -190,7 +198,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 def _manifest(path: Path, step: int) -> dict[str, Any]:
     """Describes the files that stand in a folder."""
     entries = {}
-    for name in _FILES:
+    for name in (*_FILES, *([_AVERAGE] if (path / _AVERAGE).exists() else [])):
         sha256 = files.sha256_of(path / name)
         entries[name] = {"sha256": sha256, "size": (path / name).stat().st_size}
     return {"files": entries, "format": _FORMAT, "step": step}
@@ -206,8 +214,15 @@ def _sweep(folder: Path) -> None:
             shutil.rmtree(folder / name)
 
 
-def _steps(folder: Path) -> dict[int, Path]:
-    """Lists the folders that have the name of a checkpoint."""
+def saved_checkpoints(folder: Path) -> dict[int, Path]:
+    """Lists the folders that have the name of a checkpoint; they are not verified.
+
+    Args:
+        folder: The folder of all checkpoints of a run.
+
+    Returns:
+        The folder of each, by its step.
+    """
     matches = filter(None, map(_NAME.fullmatch, _names(folder)))
     return {int(match[1]): folder / match[0] for match in matches}
 

@@ -16,7 +16,8 @@ class TrainConfig(Config):
     Attributes:
         learning_rate: The rate at the peak of the schedule.
         lr_scheduler_type: How the rate moves after warm-up: ``linear`` and ``cosine`` fall to zero
-            at the end of the run, ``noam`` with the inverse square root of the step.
+            at the end of the run, ``noam`` (alias ``inverse_sqrt``) with the inverse square root of
+            the step; ``constant`` (alias ``constant_with_warmup``) stays.
         warmup_steps: Steps until the peak; below 1, a share of the whole run.
         num_train_epochs: Passes over the data, unless ``max_steps`` says otherwise.
         max_steps: Number of updates of the weights; takes the place of ``num_train_epochs``.
@@ -32,6 +33,8 @@ class TrainConfig(Config):
         adam_beta2: Decay of the mean of their squares.
         adam_epsilon: What keeps the quotient of the two finite.
         label_smoothing_factor: Share of the target spread over the whole vocabulary.
+        ema_decay: How much of the running average of the weights stays at each step, such as
+            0.999; it is the average that is evaluated and kept as the best. 0 keeps none.
         seed: Where all randomness of the run comes from.
         precision: Numbers the model computes with; ``auto`` takes bf16 where the machine has it.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
@@ -47,7 +50,9 @@ class TrainConfig(Config):
     """
 
     learning_rate: float = Field(default=5e-4, gt=0)
-    lr_scheduler_type: Literal["linear", "cosine", "constant", "noam"] = "linear"
+    lr_scheduler_type: Literal[
+        "linear", "cosine", "constant", "constant_with_warmup", "noam", "inverse_sqrt"
+    ] = "linear"
     warmup_steps: Annotated[int, Field(ge=0)] | Share = 0
     num_train_epochs: Count = 3
     max_steps: Count | None = None
@@ -61,6 +66,7 @@ class TrainConfig(Config):
     adam_beta2: Share = 0.999
     adam_epsilon: float = Field(default=1e-8, gt=0)
     label_smoothing_factor: Share = 0.0
+    ema_decay: Share = 0.0
     seed: int = Field(default=42, ge=0)
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     device: str = "auto"

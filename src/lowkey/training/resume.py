@@ -1,6 +1,7 @@
 """From a run to its checkpoint and back."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,8 +12,9 @@ from lowkey.errors import ConfigError
 from lowkey.training.changes import config_sha256
 from lowkey.training.checkpoint import Checkpoint, Warn, load_checkpoint, newest_checkpoint, retain
 from lowkey.training.config import TrainConfig
-from lowkey.training.optimizer import optimizer_tensors, restore_optimizer
-from lowkey.training.parameters import restore_parameters
+from lowkey.training.moving_average import MovingAverage
+from lowkey.training.optimizer import build_optimizer, optimizer_tensors, restore_optimizer
+from lowkey.training.parameters import restore_parameters, trainable_parameters
 from lowkey.training.state import TrainState, parse_state
 
 
@@ -31,17 +33,61 @@ def fresh_state(config: TrainConfig, device: torch.device) -> TrainState:
     return TrainState(fingerprint=fingerprint, config_sha256=config_sha256(config))
 
 
-def capture(
-    parameters: Mapping[str, nn.Parameter],
-    optimizer: torch.optim.Optimizer,
-    state: TrainState,
-    seconds: float,
-) -> Checkpoint:
+@dataclass(frozen=True)
+class Trained:
+    """What moves with every step: all that a checkpoint holds of a model.
+
+    Attributes:
+        parameters: The trained parameters by name.
+        optimizer: Their optimizer.
+        average: Their running average.
+    """
+
+    parameters: dict[str, nn.Parameter]
+    optimizer: torch.optim.Optimizer
+    average: MovingAverage
+
+    @classmethod
+    def of(cls, model: nn.Module, config: TrainConfig) -> "Trained":
+        """Collects them at the beginning of a run.
+
+        Args:
+            model: The model; the parameters that need a gradient are trained.
+            config: How.
+
+        Returns:
+            The parameters with a new optimizer and a new average.
+
+        Raises:
+            ConfigError: If the model has no parameter to train.
+        """
+        parameters = trainable_parameters(model)
+        average = MovingAverage(parameters, config.ema_decay)
+        return cls(parameters, build_optimizer(model, config), average)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(iter(self.parameters.values())).device
+
+    def step(self, learning_rate: float, step: int) -> None:
+        """Makes one update from the gradients that are there.
+
+        Args:
+            learning_rate: The rate of this update.
+            step: Its number, from 1.
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self.optimizer.step()
+        self.average.update(step)
+
+
+def capture(trained: Trained, state: TrainState, seconds: float) -> Checkpoint:
     """Collects what a run needs to go on.
 
     Args:
-        parameters: The trained parameters by name.
-        optimizer: Their optimizer.
+        trained: Parameters, optimizer and average.
         state: Where the run stands.
         seconds: Time the run took so far.
 
@@ -49,18 +95,18 @@ def capture(
         The content of a checkpoint; its tensors are those of the run, not copies.
     """
     return Checkpoint(
-        model=parameters,
-        optimizer=optimizer_tensors(optimizer, parameters),
+        model=trained.parameters,
+        optimizer=optimizer_tensors(trained.optimizer, trained.parameters),
         state=state.model_dump(),
         seconds=seconds,
+        average=trained.average.tensors,
     )
 
 
 def restore_newest(
     folder: Path,
     fresh: TrainState,
-    parameters: Mapping[str, nn.Parameter],
-    optimizer: torch.optim.Optimizer,
+    trained: Trained,
     *,
     keep: int,
     warn: Warn,
@@ -70,8 +116,7 @@ def restore_newest(
     Args:
         folder: The folder of all checkpoints of the run.
         fresh: The state the run would begin with, to compare recipe and machine.
-        parameters: The trained parameters by name; they receive the saved values.
-        optimizer: Their optimizer, new; it receives the saved state.
+        trained: Parameters, optimizer and average; they receive the saved values.
         keep: How many checkpoints to keep, at least 1.
         warn: Takes a line of warning, if a checkpoint is damaged or the machine is another one.
 
@@ -93,8 +138,9 @@ def restore_newest(
     change = _change_of_machine(state.fingerprint, fresh.fingerprint)
     if change:
         warn(f"resuming on another machine ({change}): the run goes on, but not bit for bit")
-    restore_parameters(parameters, saved.model)
-    restore_optimizer(optimizer, parameters, saved.optimizer)
+    restore_parameters(trained.parameters, saved.model)
+    restore_optimizer(trained.optimizer, trained.parameters, saved.optimizer)
+    trained.average.restore(saved.average)
     retain(folder, state.step, keep=keep, warn=warn)  # a killed process may have left this undone
     return state.model_copy(update={"fingerprint": fresh.fingerprint}), saved.seconds
 

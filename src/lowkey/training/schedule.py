@@ -1,8 +1,8 @@
 """How the learning rate moves during a run, as a factor of its peak.
 
-The paper's schedule rises to its peak at the end of warm-up and then falls with the inverse
-square root of the step; the other three rise alike and then fall linearly, fall as half a cosine,
-or stay.
+All schedules rise in a straight line to their peak at the end of warm-up. Then they fall with the
+inverse square root of the step (the paper's ``noam``; ``inverse_sqrt`` in other tools), fall
+linearly, fall as half a cosine, or stay.
 """
 
 import math
@@ -67,7 +67,8 @@ class Schedule:
     """The factor of the peak rate at each step of one run.
 
     Args:
-        kind: ``noam``, ``linear``, ``cosine`` or ``constant``.
+        kind: ``noam`` or ``inverse_sqrt``, which are the same relative to their peak; ``linear``,
+            ``cosine``, or ``constant`` alias ``constant_with_warmup``.
         warmup: Steps of warm-up; below 1, a share of ``total``.
         total: Steps of the run, at least 1.
 
@@ -115,8 +116,8 @@ class Schedule:
             warmed = step / warmup
         done = (position - warmup) / (self.total - warmup + 1)
         done = min(1.0, max(0.0, done))
-        if self.kind == "noam":
+        if self.kind in ("noam", "inverse_sqrt"):
             return noam(warmed)
-        if self.kind == "constant":
+        if self.kind.startswith("constant"):
             return min(1.0, warmed)
         return {"linear": linear, "cosine": cosine}[self.kind](warmed, done)

@@ -22,11 +22,9 @@ from lowkey.training.course import Course
 from lowkey.training.gradients import DivergedError, diverged, normalise_and_clip
 from lowkey.training.metrics_log import MetricsLog
 from lowkey.training.objective import Objective
-from lowkey.training.optimizer import build_optimizer
-from lowkey.training.parameters import trainable_parameters
 from lowkey.training.progress import Progress, named_values
 from lowkey.training.result import FitResult
-from lowkey.training.resume import capture, fresh_state, restore_newest
+from lowkey.training.resume import Trained, capture, fresh_state, restore_newest
 from lowkey.training.selection import Selection
 from lowkey.training.state import TrainState, Window
 from lowkey.training.stopping import Interrupted, StopSignals
@@ -65,9 +63,8 @@ class Trainer:
         self.tracker = tracker
         self.progress = progress
         self.save_best = save_best
-        self.parameters = trainable_parameters(self.model)
-        self.optimizer = build_optimizer(self.model, config)
-        self.device = next(iter(self.parameters.values())).device
+        self.trained = Trained.of(self.model, config)
+        self.device = self.trained.device
         self.generator = torch.Generator(self.device)
         self.selection = Selection.of(objective, config)
         self.course = Course(config, objective)
@@ -119,7 +116,7 @@ class Trainer:
         if resume:
             folder, keep = self.run.checkpoints, self.config.save_total_limit
             self.saved, seconds = restore_newest(
-                folder, self.state, self.parameters, self.optimizer, keep=keep, warn=warn
+                folder, self.state, self.trained, keep=keep, warn=warn
             )
             self.state = (self.saved or self.state).model_copy(deep=True)
             self.tracker.rewind(self.state.metrics_bytes)
@@ -150,12 +147,11 @@ class Trainer:
             self.batches = self.objective.epoch(state.epoch)
         micro_batches = self.batches[state.batch : state.batch + config.gradient_accumulation_steps]
         sums, tokens = self._accumulate(micro_batches)
-        sums.grad_norm = normalise_and_clip(self.parameters, sums.weight, config.max_grad_norm)
+        parameters = self.trained.parameters
+        sums.grad_norm = normalise_and_clip(parameters, sums.weight, config.max_grad_norm)
         if not sums.is_finite():
-            raise diverged(state.step + 1, sums.loss, self.parameters, micro_batches)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.course.learning_rate(state.step + 1)
-        self.optimizer.step()
+            raise diverged(state.step + 1, sums.loss, parameters, micro_batches)
+        self.trained.step(self.course.learning_rate(state.step + 1), state.step + 1)
         state.step += 1
         state.batch += len(micro_batches)
         state.tokens += tokens
@@ -165,7 +161,7 @@ class Trainer:
     def _accumulate(self, micro_batches: Sequence[Sequence[int]]) -> tuple[Window, int]:
         """Sums loss and gradient over the micro-batches of one step, and counts the tokens."""
         total, tokens = Window(steps=1), 0
-        self.optimizer.zero_grad(set_to_none=True)
+        self.trained.optimizer.zero_grad(set_to_none=True)
         for index, ids in enumerate(micro_batches):
             self.signals.check()
             seed = runtime.seed_for(self.config.seed, "dropout", self.state.step, index)
@@ -209,7 +205,11 @@ class Trainer:
             self.course.pace.restart()
 
     def _evaluate(self) -> None:
-        """Scores the model, and keeps it if it is the best so far."""
+        """Scores the model (with a running average: that), and keeps it if it is the best yet."""
+        with self.trained.average.in_place():
+            self._score_and_keep()
+
+    def _score_and_keep(self) -> None:
         state = self.state
         metrics = self._metrics()
         self.tracker.log(state.step, {f"eval/{name}": value for name, value in metrics.items()})
@@ -238,7 +238,7 @@ class Trainer:
         if state == self.saved:
             return
         state.metrics_bytes = self.tracker.offset()
-        content = capture(self.parameters, self.optimizer, state, self.course.pace.seconds())
+        content = capture(self.trained, state, self.course.pace.seconds())
         try:
             folder, keep = self.run.checkpoints, self.config.save_total_limit
             save_checkpoint(folder, state.step, content, keep=keep, warn=self.progress.warn)
