@@ -107,7 +107,7 @@ def test_the_recipe_of_a_run_spells_the_size_out(tmp_path):
     other = load_recipe(TranslationRecipe, tmp_path / "config.yaml", ["model.size=big"])
     assert other.model.d_model == 512  # what is spelled out wins, and is told
     assert "size big but d_model 512, num_heads 8" in other.model.remark()
-    with pytest.raises(ConfigError, match='model.size was "base", is now "big"'):
+    with pytest.raises(ConfigError, match=r'model\.size was "base", is now "big"'):
         refuse_changes(begun, other, run=tmp_path)
 
 

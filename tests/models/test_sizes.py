@@ -29,7 +29,7 @@ def count(sizes: TransformerSizes, vocabulary: int) -> int:
 
 
 def formula(d_model: int, d_ff: int, encoder: int, decoder: int, vocabulary: int) -> int:
-    """Post-norm, one table for all: four maps an attention, two a feed-forward, two lines a norm."""
+    """Post-norm, one table for all."""
     attention = 4 * (d_model * d_model + d_model)
     feed_forward = d_model * d_ff + d_ff + d_ff * d_model + d_model
     norm = 2 * d_model
@@ -96,7 +96,7 @@ def test_any_other_key_overrides_the_size_and_it_is_told(name: SizeName) -> None
 
 @pytest.mark.parametrize("size", ["bsae", 7, ["base"], {"base": 1}])
 def test_a_name_that_is_none_is_refused(size: object) -> None:
-    with pytest.raises(ValidationError, match="size\n.*'tiny', 'small', 'iwslt', 'base' or 'big'"):
+    with pytest.raises(ValidationError, match=r"size\n.*'tiny', 'small', 'iwslt', 'base' or 'big'"):
         TransformerSizes(size=size)  # type: ignore[arg-type] # that is the mistake
 
 

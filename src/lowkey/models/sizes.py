@@ -53,11 +53,11 @@ SIZES: dict[SizeName, NamedSize] = {
     "base": _size(512, 8, 6, 2048, 0.1, 0.0),
     "big": _size(1024, 16, 6, 4096, 0.3, 0.0),
 }
-"""``base`` and ``big`` are the rows of table 3 of Vaswani et al., 2017; the paper names no dropout of
-attention weights (section 5.4). ``iwslt`` is fairseq's ``transformer_iwslt_de_en`` with the dropout
-of its example: half the inner width of base and three times the dropout, for some 100,000 pairs.
-``tiny`` is the shape of ``lowkey init pronounce``, which the demo trains on a laptop in minutes;
-``small`` stands between, for sentences on a laptop."""
+"""``base`` and ``big`` are the rows of table 3 of Vaswani et al., 2017; the paper names no dropout
+of attention weights (section 5.4). ``iwslt`` is fairseq's ``transformer_iwslt_de_en`` with the
+dropout of its example: half the inner width of base and three times the dropout, for some 100,000
+pairs. ``tiny`` is the shape of ``lowkey init pronounce``, which the demo trains on a laptop in
+minutes; ``small`` stands between, for sentences on a laptop."""
 
 _SMALL = SIZES["small"]
 
