@@ -7,6 +7,7 @@ import torch
 from models.examples import MARIAN, MODERN, batch, make
 from torch import nn
 
+from lowkey.models.config import TransformerConfig
 from lowkey.models.transformer import Transformer
 from lowkey.nn.positions import sinusoidal_table
 
@@ -199,3 +200,33 @@ def test_tied_and_shared_tables_are_one_parameter() -> None:
     tied = count()
     assert count(tie_embeddings=False) == tied + 11 * 8
     assert count(share_embeddings=True) == tied - 11 * 8
+
+
+def test_a_new_model_is_drawn_as_documented() -> None:
+    torch.manual_seed(0)
+    sizes = {"d_model": 64, "num_heads": 2, "d_ff": 256, "source_vocab_size": 500}
+    layers = {"num_encoder_layers": 1, "num_decoder_layers": 1}
+    options = {"norm": "pre", "positions": "learned", "gated": True, "output_bias": True}
+    config = TransformerConfig(
+        target_vocab_size=400, tie_embeddings=False, **sizes, **layers, **options
+    )
+    model, seen = Transformer(config), set()
+    for name, module in model.named_modules():
+        weight, bias = (getattr(module, part, None) for part in ("weight", "bias"))
+        if isinstance(module, nn.Linear):
+            bound = math.sqrt(6 / (module.in_features + module.out_features))
+            assert 0.97 * bound < weight.abs().max() <= bound, name
+            assert weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.03), name
+        elif isinstance(module, nn.Embedding):
+            std = math.sqrt(0.5) if name.endswith("position") else 64**-0.5
+            assert weight.std().item() == pytest.approx(std, rel=0.03), name
+            assert weight.abs().max() > 3 * std  # normal, where a uniform draw ends at 1.7
+        elif isinstance(module, nn.LayerNorm):
+            assert (weight == 1).all()
+        else:
+            continue
+        seen |= {name}
+        assert bias is None or not bias.any(), name
+    assert {"output", "source_embeddings.token", "encoder_blocks.0.feed_forward.gate"} <= seen
+    drawn = sum(p.numel() for name in seen for p in model.get_submodule(name).parameters())
+    assert drawn + model.output_bias.numel() == sum(p.numel() for p in model.parameters())
