@@ -230,3 +230,22 @@ def test_a_new_model_is_drawn_as_documented() -> None:
     assert {"output", "source_embeddings.token", "encoder_blocks.0.feed_forward.gate"} <= seen
     drawn = sum(p.numel() for name in seen for p in model.get_submodule(name).parameters())
     assert drawn + model.output_bias.numel() == sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize("changes", [{}, MODERN], ids=["paper", "modern"])
+def test_a_forward_pass_asks_no_tensor_for_a_number(
+    changes: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, inputs = make(**changes), batch()
+    expected = model(*inputs)
+
+    def refuse(tensor: torch.Tensor) -> int:
+        raise AssertionError("on a GPU this would wait for all that is under way")
+
+    for name in ("__int__", "__bool__", "item"):
+        monkeypatch.setattr(torch.Tensor, name, refuse)
+    with pytest.raises(AssertionError, match="wait"):
+        int(inputs[0].max())
+    found = model(*inputs)
+    monkeypatch.undo()
+    assert torch.equal(found, expected)

@@ -36,6 +36,7 @@ def test_the_table_grows_and_does_not_travel_in_a_checkpoint() -> None:
     positions = SinusoidalPositions(6)
     far = torch.tensor([3, 900])
     torch.testing.assert_close(positions(far), sinusoidal_table(901, 6)[far])
+    torch.testing.assert_close(SinusoidalPositions(6)(far, 901), positions(far))
     assert not positions.state_dict()
 
 

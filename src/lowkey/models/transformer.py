@@ -105,7 +105,7 @@ class Transformer(nn.Module):
         Returns:
             The memory that the decoder attends to, one vector per source token.
         """
-        x = self.source_embeddings(source_ids, source_layout.positions)
+        x = self.source_embeddings(source_ids, source_layout.positions, source_layout.max_length)
         for block in self.encoder_blocks:
             x = block(x, source_layout)
         return self.encoder_norm(x)
@@ -129,7 +129,7 @@ class Transformer(nn.Module):
             Logits of the token after each target token.
         """
         memory = self.encode(source_ids, source_layout)
-        x = self.target_embeddings(target_ids, target_layout.positions)
+        x = self.target_embeddings(target_ids, target_layout.positions, target_layout.max_length)
         for block in self.decoder_blocks:
             x = block(x, target_layout, memory, source_layout)
         return self.logits(self.decoder_norm(x))

@@ -74,16 +74,19 @@ class SinusoidalPositions(nn.Module):
         table = sinusoidal_table(64, d_model, sinusoids)
         self.register_buffer("table", table, persistent=False)
 
-    def forward(self, positions: Int[Tensor, " tokens"]) -> Float[Tensor, "tokens d_model"]:
+    def forward(
+        self, positions: Int[Tensor, " tokens"], num_positions: int | None = None
+    ) -> Float[Tensor, "tokens d_model"]:
         """Gives the encoding of each position.
 
         Args:
             positions: Positions, from 0.
+            num_positions: More than the largest of them; None asks them, which stalls a GPU.
 
         Returns:
             One row per token.
         """
-        needed = int(positions.max()) + 1
+        needed = int(positions.max()) + 1 if num_positions is None else num_positions
         if needed > len(self.table):
             table = sinusoidal_table(2 * needed, self.d_model, self.sinusoids)
             self.table = table.to(self.table.device, self.table.dtype)
@@ -139,8 +142,8 @@ class RotaryPositions(nn.Module):
         Args:
             x: Queries or keys, heads side by side.
             positions: Positions, from 0.
-            num_positions: More than the largest of them. Every layer turns: asking a GPU for the
-                largest each time would stall it.
+            num_positions: More than the largest of them. Every layer turns, and asking a GPU for
+                the largest would stall it each time.
 
         Returns:
             The same vectors, turned; in the precision of ``x``, of the same length.
@@ -149,8 +152,7 @@ class RotaryPositions(nn.Module):
             like = self.cosines
             self.cosines, self.sines = (t.to(like) for t in self._tables(2 * num_positions))
         cosines, sines = (t[positions].unsqueeze(1) for t in (self.cosines, self.sines))
-        # bf16 would round each turn by more than a late position differs from the next.
-        precise = x.to(torch.promote_types(x.dtype, torch.float32))
-        even, odd = precise.unflatten(-1, (-1, self.d_head // 2, 2)).unbind(-1)
+        # The tables are fp32 and so are the products; bf16 is rounded once, at the end.
+        even, odd = x.unflatten(-1, (-1, self.d_head // 2, 2)).unbind(-1)
         turned = [even * cosines - odd * sines, even * sines + odd * cosines]
         return torch.stack(turned, dim=-1).flatten(1).to(x.dtype)
