@@ -56,8 +56,8 @@ SIZES: dict[SizeName, NamedSize] = {
 """``base`` and ``big`` are the rows of table 3 of Vaswani et al., 2017; the paper names no dropout
 of attention weights (section 5.4). ``iwslt`` is fairseq's ``transformer_iwslt_de_en`` with the
 dropout of its example: half the inner width of base and three times the dropout, for some 100,000
-pairs. ``tiny`` is the shape of ``lowkey init pronounce``, which the demo trains on a laptop in
-minutes; ``small`` stands between, for sentences on a laptop."""
+pairs. ``tiny`` is the shape of the Transformer that ``lowkey demo`` trains in minutes; ``small``
+stands between, for sentences on a laptop."""
 
 _SMALL = SIZES["small"]
 
