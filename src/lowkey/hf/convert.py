@@ -5,6 +5,7 @@ files and secrets and limited in time and memory. What it hands back is a foreig
 other: it is checked in full before the new folder takes its place.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -53,8 +54,8 @@ def convert(folder: Path, out: Path, *, seconds: int | None = None) -> str:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} is not empty", where="OUT", fix="name a new folder")
     names = _names(folder)
-    inside, outside = out.resolve(), folder.resolve()
-    if inside.is_relative_to(outside) or outside.is_relative_to(inside):
+    new, old = (Path(os.path.realpath(path)) for path in (out, folder))
+    if new.is_relative_to(old) or old.is_relative_to(new):
         what = f"{out} and {folder} lie one in the other"
         raise ConfigError(what, where="OUT", fix="name a folder beside it")
     pickles, listed = _weights(folder, names)
@@ -133,7 +134,7 @@ def _refuse_link_out(folder: Path, name: str) -> None:
 
     The Hub's own cache keeps files in ``blobs``, and in ``snapshots/REVISION`` links to them.
     """
-    home, target = folder.resolve(), (folder / name).resolve()
+    home, target = (Path(os.path.realpath(path)) for path in (folder, folder / name))
     allowed = [home]
     if home.parent.name == "snapshots":
         allowed.append(home.parent.parent / "blobs")

@@ -12,6 +12,7 @@ PICKLE = "pytorch_model.bin"
 PICKLE_SHARDS = "pytorch_model.bin.index.json"
 ADAPTER_CONFIG = "adapter_config.json"
 
+
 def check_model_folder(folder: Path, *, where: str | None = None) -> None:
     """Refuses a folder that is no model, saying what it is instead.
 

@@ -90,19 +90,19 @@ def _load(torch: Any, descriptor: int) -> "dict[str, Tensor]":
         # Files older than the zip format cannot be mapped, nor can one that only its opener may
         # read: this process has no privileges any more.
         mapped = is_zip and os.access(path, os.R_OK)
-        options = {"map_location": "cpu", "weights_only": True, "mmap": mapped}
-        loaded = torch.load(path if mapped else file, **options)
+        source = path if mapped else file
+        loaded = torch.load(source, map_location="cpu", weights_only=True, mmap=mapped)
     if not isinstance(loaded, dict):
         raise _RefusedError("no-table", type(loaded).__name__)
     if not 0 < len(loaded) <= _MAX_TENSORS:
         raise _RefusedError("count")
     for name, value in loaded.items():
-        if type(name) is not str or not 0 < len(name) <= _MAX_NAME or not name.isprintable():
-            raise _RefusedError("name", str(name) if isinstance(name, str | int) else "")
+        if not _is_name(name):
+            raise _RefusedError("name", str(name) if type(name) in (str, int) else "")
         if type(value) not in (torch.Tensor, torch.nn.Parameter):
             raise _RefusedError("no-tensor", name)
         plain = value.layout == torch.strided and value.device.type == "cpu"
-        if not plain or value.is_quantized or _dtype(value) not in _DTYPES:
+        if not plain or _dtype(value) not in _DTYPES:
             raise _RefusedError("no-plain-tensor", name)
     return {name: value.detach() for name, value in loaded.items()}
 
@@ -130,6 +130,12 @@ def _write(tensors: "dict[str, Tensor]", file: BinaryIO, file_size: int) -> None
     file.write(len(text).to_bytes(8, "little") + text)
     for name in names:
         file.write(tensors[name].reshape(-1).contiguous().view(torch.uint8).numpy().data)
+
+
+def _is_name(name: Any) -> bool:
+    """Tells whether a tensor may bear this name in safetensors, and be named in a message."""
+    fits = type(name) is str and 0 < len(name) <= _MAX_NAME and name.isprintable()
+    return fits and name != "__metadata__"
 
 
 def _dtype(tensor: "Tensor") -> str:

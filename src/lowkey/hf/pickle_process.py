@@ -30,7 +30,7 @@ _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
 }
 _REFUSED = 3  # as in the process; its module is not imported here
-_START_SECONDS = 120  # for Python and torch, on a slow disk
+_START_SECONDS = 600  # for Python and torch, on a slow disk of a busy machine
 _BYTES_A_SECOND = 10_000_000
 _ROOM = 512 * MIB
 # One matrix of embeddings under four names is the most that models share.
@@ -57,8 +57,8 @@ _FIXES = {
     "no-tensor": "it may be a training checkpoint; a model's weights are tensors by name",
 }
 _ABSENT = {
-    "network": "keep the process that opens the pickle from the network",
-    "memory": "limit the memory of the process that opens the pickle",
+    ("network", "calls"): "keep the process that opens the pickle from the network",
+    ("memory",): "limit the memory of the process that opens the pickle",
 }
 
 
@@ -116,16 +116,15 @@ def _run(
                 process.wait()
 
 
-def _judge(
-    code: int | None, said: list[str], errors: list[str], file: Path, seconds: int
-) -> None:
+def _judge(code: int | None, said: list[str], errors: list[str], file: Path, seconds: int) -> None:
     """Turns what the process said, which may be a lie, into a result or one line."""
     facts = [_facts(line) for line in said]
     if not facts:
         last = shown(errors[-1], limit=200) if errors else "it said nothing"
         raise RuntimeError(f"the process for pickles ended with {code} before its work: {last}")
-    for measure, wording in _ABSENT.items():
-        if facts[0].get(measure) is False:
+    holds = facts[0]
+    for measures, wording in _ABSENT.items():
+        if not any(holds.get(measure, True) for measure in measures):
             warnings.warn(f"this system offers no way to {wording}", stacklevel=2)
     if code == 0:
         return
