@@ -32,6 +32,7 @@ VERBS: dict[str, dict[Callable[..., None], list[str]]] = {
     "Begin": {
         starting.demo: ["lowkey demo", "lowkey demo --budget quick --track wandb"],
         starting.init: ["lowkey init classify", "lowkey init translate --out de-en.yaml"],
+        starting.convert: ["lowkey convert downloads/opus-mt-de-en models/opus-mt-de-en"],
         starting.env: [],
     },
     "Train": {
