@@ -117,7 +117,7 @@ def sizes(weights: Weights) -> Values:
     return weights.sum(axis=1)
 
 
-def placed(weights: Weights, index: int, count: int) -> Weights:
+def placed(weights: Weights, index: int, count: int) -> Float[np.ndarray, "resamples rows_of_all"]:
     """Gives the rows of one system the weights, and those of all others none.
 
     Args:

@@ -83,7 +83,7 @@ def paired_difference(
     ours, theirs = (float(score[0]) for score in scores(ones, 0 * ones))
     value = ours - theirs
     if math.isnan(value):
-        return PairedDifference(*[math.nan] * 5, n)
+        return PairedDifference(math.nan, math.nan, math.nan, math.nan, math.nan, n)
     rounding = _ROUNDING * max(abs(ours), abs(theirs))
     drawn = np.concatenate([np.subtract(*scores(w, 0 * w)) for w in resamples(n, seed)])
     drawn = drawn[~np.isnan(drawn)]
@@ -123,5 +123,5 @@ def _exchanges(n: int, seed: int) -> Iterator[Weights]:
 def _mcnemar(measure: Measure, system: int, other: int, n: int) -> McNemar | None:
     if measure.hits is None:
         return None
-    hits = measure.hits
-    return mcnemar(hits[system * n : (system + 1) * n], hits[other * n : (other + 1) * n])
+    hits = measure.hits.reshape(-1, n).tolist()
+    return mcnemar(hits[system], hits[other])

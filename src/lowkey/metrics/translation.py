@@ -1,6 +1,7 @@
 """BLEU, chrF and TER of translations, as sacrebleu computes them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import zip_longest
 
 import numpy as np
@@ -51,7 +52,8 @@ def bleu_of(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> 
             without a reference.
         TypeError: If a row's references are a bare string.
     """
-    return _measure("bleu", BLEU(force=True), predictions, references)
+    measure = _measure("bleu", BLEU(force=True), predictions, references)
+    return replace(measure, rows=None)  # a sentence of fewer than four words has no BLEU
 
 
 def chrf(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
