@@ -177,7 +177,7 @@ def test_outputs_of_any_system_are_compared(tmp_path):
 
 
 def test_baselines_are_compared_with_the_run(translators, tmp_path):
-    _, data, rows = translators
+    _, data, _ = translators
     run = tmp_path / "run"
     run.mkdir()
     saved(translator(d_model=24), run / "best")

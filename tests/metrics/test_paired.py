@@ -136,20 +136,23 @@ def test_pairing_matters():
     assert compared(edits).p_bootstrap < 0.01 < 0.3 < compared(shuffled).p_bootstrap
 
 
-def test_chance_alone_is_rarely_called_a_difference(monkeypatch):
+@pytest.mark.parametrize(
+    ("num_tests", "most"), [(250, 0.09), pytest.param(3000, 0.06, marks=pytest.mark.slow)]
+)
+def test_chance_alone_is_rarely_called_a_difference(num_tests, most, monkeypatch):
     monkeypatch.setattr(intervals, "NUM_RESAMPLES", 199)
     monkeypatch.setattr(paired, "NUM_EXCHANGES", 199)
-    draw = np.random.default_rng(0)
+    draw = np.random.default_rng(100)
     p_values = []
-    for _ in range(800):
+    for _ in range(num_tests):
         lengths = np.tile(draw.integers(3, 12, size=100), 2)
         hardness = np.tile(draw.uniform(0, 0.6, size=100), 2)
         counts = np.stack([draw.binomial(lengths, hardness), lengths], axis=1).astype(float)
         found = paired_difference(additive("rate", counts, lambda s: s[:, 0] / s[:, 1]), 0, 1)
         p_values.append((found.p_bootstrap, found.p_randomization))
     false_alarms = (np.array(p_values) <= 0.05).mean(axis=0)
-    assert (false_alarms <= 0.06).all()
-    assert (false_alarms >= 0.03).all()
+    assert (false_alarms <= most).all()
+    assert (false_alarms >= 0.02).all()
 
 
 def test_an_undefined_metric_has_no_difference():
