@@ -32,7 +32,10 @@ def comparison_in_words(comparison: Mapping[str, Any]) -> str:
     """
     lines: list[str] = []
     for system in comparison["systems"]:
-        lines += [escaped(system["name"]), *(f"  {line}" for line in _scores(system["metrics"]))]
+        lines += [
+            escaped(system["name"]),
+            *(f"  {_score(*one)}" for one in system["metrics"].items()),
+        ]
     for one in comparison["differences"]:
         name, other = escaped(one["name"]), escaped(one["minus"])
         lines.append(f"{name} minus {other}")
@@ -40,6 +43,10 @@ def comparison_in_words(comparison: Mapping[str, Any]) -> str:
             lines.append(f"  {_difference(metric, difference)}")
             if "mcnemar" in difference:
                 lines.append(f"    {_mcnemar(difference['mcnemar'], name, other)}")
+    # All systems meet the same references, so that their signatures are the same.
+    for metric, score in comparison["systems"][0]["metrics"].items():
+        if "signature" in score:
+            lines.append(f"{metric} is {score['signature']}")
     lines.append(f"on {comparison['rows']} rows")
     names = [escaped(system["name"]) for system in comparison["systems"]]
     return "\n".join([*lines, *_apart(comparison["apart"], names)])
@@ -47,11 +54,15 @@ def comparison_in_words(comparison: Mapping[str, Any]) -> str:
 
 def _scores(metrics: Mapping[str, Any]) -> Iterator[str]:
     for name, metric in metrics.items():
-        value, low, high = (metric[key] for key in ("value", "low", "high"))
-        interval = "" if low is None else f" (95 % interval {low:.4f} to {high:.4f})"
-        yield f"{name} " + ("undefined" if value is None else f"{value:.4f}{interval}")
+        yield _score(name, metric)
         if "signature" in metric:
             yield f"  {metric['signature']}"
+
+
+def _score(name: str, metric: Mapping[str, Any]) -> str:
+    value, low, high = (metric[key] for key in ("value", "low", "high"))
+    interval = "" if low is None else f" (95 % interval {low:.4f} to {high:.4f})"
+    return f"{name} " + ("undefined" if value is None else f"{value:.4f}{interval}")
 
 
 def _difference(metric: str, difference: Mapping[str, Any]) -> str:
