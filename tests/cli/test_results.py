@@ -23,6 +23,27 @@ def test_evaluate_agrees_with_the_run(
     assert f"{metric} {said[metric]['value']:.4f} (95 % interval" in capsys.readouterr().out
 
 
+def test_evaluate_compares_runs_and_baselines(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    twice = ["evaluate", "runs/classify", "runs/classify/best", "--data", "data/dev.jsonl"]
+    assert main([*twice, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[0])
+    said = json.loads((here / "runs/classify/best/lowkey.json").read_text(encoding="utf-8"))
+    assert found["systems"][1]["metrics"]["accuracy"] == said["metrics"]["accuracy"]
+    assert found["differences"][0]["metrics"]["f1_macro"]["p_bootstrap"] == 1
+    alone = ["evaluate", "runs/translate", "--data", "pairs/dev.jsonl", "--baselines"]
+    assert main([*alone, "--outputs", "looked-at"]) == 0
+    out = capsys.readouterr().out
+    assert "copy of the source minus runs/translate\n  exact_match " in out
+    assert "lower is better), p " in out
+    assert "by McNemar's test" in out
+    files = sorted(path.name for path in Path("looked-at").iterdir())
+    assert files == ["copy_of_the_source.jsonl", "nearest_training_pair.jsonl", "translate.jsonl"]
+    assert main(["evaluate", "runs/translate", "runs/classify", "--data", "pairs/dev.jsonl"]) == 2
+    assert "compare runs of one kind" in capsys.readouterr().err
+
+
 def test_the_report_is_written_again(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = here / "runs" / "classify" / "report.html"
     report.unlink()

@@ -139,7 +139,7 @@ def test_scores_take_alternatives(tmp_path):
     scores, _ = ours.score(rows(tmp_path, *lines))
     assert scores["word_error_rate"].value == 0.0
     text = translator(decode={"max_length": 6}, task="text")
-    assert text.score(wrong)[0].keys() == {"bleu", "chrf"}
+    assert text.score(wrong)[0].keys() == {"bleu", "chrf", "ter"}
 
 
 @pytest.mark.parametrize("joint", [False, True])

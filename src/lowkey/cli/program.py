@@ -53,7 +53,11 @@ VERBS: dict[str, dict[Callable[..., None], list[str]]] = {
             "lowkey predict runs/translate --file sources.txt > targets.txt",
             "cat reviews.jsonl | lowkey predict runs/classify --file - --json",
         ],
-        results.evaluate: ["lowkey evaluate runs/classify --data test.jsonl"],
+        results.evaluate: [
+            "lowkey evaluate runs/classify --data test.jsonl",
+            "lowkey evaluate runs/translate runs/seed-7 --data test.jsonl --outputs looked-at",
+            "lowkey evaluate runs/translate --data test.jsonl --baselines",
+        ],
         results.average: ["lowkey average runs/translate --last 5"],
         results.report: ["lowkey report runs/classify"],
         results.attention: [

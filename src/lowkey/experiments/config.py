@@ -61,7 +61,8 @@ class TranslationRecipe(Config):
         train: How it is trained.
         decode: How it is scored and used.
         metrics: Scores of decoded texts: "words" counts whole outputs that equal no allowed target
-            and wrong tokens (pronunciation, spelling), "text" is BLEU and chrF.
+            and wrong tokens (pronunciation, spelling), "text" is BLEU, chrF and, for the final
+            score, TER.
         decoded_rows: Validation rows decoded at each evaluation, spread over the set.
         track: Where numbers go; jsonl always.
     """

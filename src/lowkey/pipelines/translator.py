@@ -205,17 +205,19 @@ class Translator:
         """
         return [{"text": text} for text in self.translate(texts)]
 
-    def score(self, rows: Rows) -> tuple[dict[str, Score], list[str]]:
+    def score(self, rows: Rows, *, thorough: bool = True) -> tuple[dict[str, Score], list[str]]:
         """Measures how good the outputs are.
 
         Args:
             rows: Rows with source and target, and perhaps alternatives.
+            thorough: Whether slow metrics are computed too.
 
         Returns:
             The scores by name, and the outputs they are of.
         """
         outputs = self.translate(rows.column("source"))
-        return text_scores(outputs, allowed_targets(rows), self.facts.task), outputs
+        allowed = allowed_targets(rows)
+        return text_scores(outputs, allowed, self.facts.task, thorough=thorough), outputs
 
 
 def _refuse_unnumbered(config: TransformerConfig, facts: Facts, folder: Path) -> None:
