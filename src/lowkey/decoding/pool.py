@@ -73,19 +73,23 @@ class Pool(Rows):
             The new pool.
         """
         places = self.scores.shape[1]
-        both = (
-            torch.cat([self.scores, scores], dim=1),
-            torch.cat([self.lengths, lengths], dim=1),
-            torch.cat([self.finished, finished], dim=1),
-        )
+        scores = torch.cat([self.scores, scores], dim=1)
+        lengths = torch.cat([self.lengths, lengths], dim=1)
+        finished = torch.cat([self.finished, finished], dim=1)
         # Behind every score, and still before a free place, stands what has none.
         least = torch.finfo(scores.dtype).min
-        rank = both[0].clamp(min=least).masked_fill(both[1] < 0, -torch.inf)
+        rank = scores.clamp(min=least).masked_fill(lengths < 0, -torch.inf)
         best = rank.argsort(dim=1, descending=True, stable=True)[:, :places]
         old = torch.nn.functional.pad(self.tokens, (0, 1))
         chosen = best[:, :, None].expand(-1, -1, old.shape[2])
         all_tokens = torch.cat([old, tokens], dim=1).gather(1, chosen)
-        return Pool(self.sentences, *(part.gather(1, best) for part in both), all_tokens)
+        return Pool(
+            self.sentences,
+            scores.gather(1, best),
+            lengths.gather(1, best),
+            finished.gather(1, best),
+            all_tokens,
+        )
 
 
 def collect(pools: Sequence[Pool], num_sentences: int, num_return: int) -> list[list[Hypothesis]]:
