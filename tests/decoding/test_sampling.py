@@ -158,7 +158,8 @@ def test_top_p_is_that_of_transformers(p):
 
 def test_a_token_without_probability_is_never_drawn():
     logits = torch.tensor([[-math.inf, 0.0, -math.inf, 0.0, -math.inf]]).repeat(3, 1)
-    assert draw(logits, torch.tensor([0.0, 0.5, 1 - 2**-40]).double()).tolist() == [1, 3, 3]
+    uniform = torch.tensor([0.0, 0.5, 1 - 2**-40], dtype=torch.float64)
+    assert draw(logits, uniform).tolist() == [1, 3, 3]
 
 
 @pytest.mark.parametrize(
