@@ -86,7 +86,6 @@ RULES = [
     ({"no_repeat_ngram_size": 1}, [NoRepeatNgrams(1)]),
     ({"no_repeat_ngram_size": 2}, [NoRepeatNgrams(2)]),
     ({"min_length": 6}, [MinLength(torch.full((8,), 6), END)]),
-    ({"min_new_tokens": 4}, [MinLength(torch.full((8,), 5), END)]),
     ({"bad_words_ids": [[BEGIN], [4]]}, [Ban([BEGIN, 4])]),
     ({"forced_eos_token_id": END}, [EndAtLimit(END)]),
     (
@@ -116,37 +115,38 @@ def said(hypothesis):
     return hypothesis.token_ids + [END] * hypothesis.finished
 
 
-@pytest.mark.parametrize("num_beams", [1, 4])
-@pytest.mark.parametrize(("theirs", "rules"), RULES)
-@pytest.mark.parametrize("given", [[], [5, 7]], ids=["", "prefix"])
-def test_rules_and_prefixes_are_those_of_transformers(model, num_beams, theirs, rules, given):
-    source = torch.randint(2, 11, (8, 6), generator=torch.Generator().manual_seed(2))
-    start = torch.tensor([[BEGIN, *given]] * 8)
-    same = {"max_length": 11, "num_beams": num_beams, "do_sample": False}
-
-    def generate(**options):
-        return model.generate(
-            source, decoder_input_ids=start, num_return_sequences=num_beams,
-            return_dict_in_generate=True, output_scores=True, **same, **options,
-        )  # fmt: skip
-
-    expected = generate(**theirs)
-    free = generate()
-    assert expected.sequences.tolist() != free.sequences.tolist()
-    options = {
-        "begin_id": BEGIN, "end_id": END, "max_length": 10, "rules": rules,
-        "prefixes": [given] * 8,
-    }  # fmt: skip
+def search(model, source, num_beams, **options):
+    """Our outputs, sentence by sentence, best first."""
+    options = {"begin_id": BEGIN, "end_id": END, **options}
     with torch.no_grad():
         if num_beams == 1:
-            found = greedy(Recomputed(model, source), **options)
-        else:
-            many = beam_search(
-                Recomputed(model, source), num_beams=num_beams, num_return=num_beams, **options
+            return greedy(Recomputed(model, source), **options)
+        many = beam_search(
+            Recomputed(model, source), num_beams=num_beams, num_return=num_beams, **options
+        )
+        return [hypothesis for some in many for hypothesis in some]
+
+
+@pytest.mark.parametrize(("theirs", "rules"), RULES)
+def test_rules_and_prefixes_are_those_of_transformers(model, theirs, rules):
+    source = torch.randint(2, 11, (8, 6), generator=torch.Generator().manual_seed(2))
+    mattered = False
+    for num_beams, given, length in ((1, [], 6), (4, [], 6), (1, [5, 7], 9), (4, [5, 7], 9)):
+        expected, free = (
+            model.generate(
+                source, decoder_input_ids=torch.tensor([[BEGIN, *given]] * 8),
+                max_length=length + 1, num_beams=num_beams, num_return_sequences=num_beams,
+                do_sample=False, return_dict_in_generate=True, output_scores=True, **options,
             )
-            found = [hypothesis for some in many for hypothesis in some]
+            for options in (theirs, {})
+        )  # fmt: skip
+        found = search(
+            model, source, num_beams, max_length=length, rules=rules, prefixes=[given] * 8
+        )
+        ids = expected.sequences.tolist()
+        assert [said(one) for one in found] == [until_end(one[1:]) for one in ids]
+        if num_beams > 1:
             scores = expected.sequences_scores.tolist()
             assert [one.score for one in found] == pytest.approx(scores, abs=1e-5)
-    assert [said(one) for one in found] == [
-        until_end(ids[1:]) for ids in expected.sequences.tolist()
-    ]
+        mattered |= ids != free.sequences.tolist()
+    assert mattered  # without the rule it would be another output

@@ -53,7 +53,7 @@ def operators(search, num_sentences, **options):
     table = Watched([f"sentence {i}" for i in range(num_sentences)], 9)
     rules = [RepetitionPenalty(1.1), NoRepeatNgrams(2), Ban([3])]
     rules.append(MinLength(torch.full((num_sentences,), 3), 1))
-    starts = [[2, 4][: i % 3] for i in range(num_sentences)]
+    starts = [[2, 4][: 2 - i % 3] for i in range(num_sentences)]
     with Operators() as table.operators:
         search(table, **IDS, max_length=STEPS, rules=rules, prefixes=starts, **options)
     steps = table.operators.steps

@@ -30,7 +30,7 @@ def test_a_long_text_is_refused_by_its_place():
         "f:2: has 5 tokens, the model reads 4 at most (and 1 more)"
         " — --long split translates it in pieces, --long truncate cuts off its end"
     )
-    with pytest.raises(DataError, match="^text 3: has 6 tokens, the model reads 5 at most — --lo"):
+    with pytest.raises(DataError, match="text 3: has 6 tokens, the model reads 5 at most — --lo"):
         fit_texts(texts, WORDS, 5)
 
 
