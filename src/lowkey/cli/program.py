@@ -51,6 +51,7 @@ VERBS: dict[str, dict[Callable[..., None], list[str]]] = {
         prediction.predict: [
             'lowkey predict runs/classify "What a film!" "Dull."',
             "lowkey predict runs/translate --file sources.txt > targets.txt",
+            'lowkey predict runs/translate --num-beams 8 --nbest 3 --scores "Guten Morgen."',
             "cat reviews.jsonl | lowkey predict runs/classify --file - --json",
         ],
         results.evaluate: [

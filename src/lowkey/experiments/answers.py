@@ -60,7 +60,7 @@ def answers_of(name: str, pipeline: TextClassifier | Translator, rows: Rows) -> 
         DataError: If the rows are not what the model reads, or a label is none of its classes.
     """
     if isinstance(pipeline, Translator):
-        return Answers(name, pipeline.translate(rows.column("source")))
+        return Answers(name, pipeline.translate(rows.column("source"), long="truncate"))
     logits = pipeline.logits(pipeline.examples(rows))
     if pipeline.labels is None:
         return Answers(name, logits[:, 0].tolist())
