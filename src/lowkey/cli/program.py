@@ -55,7 +55,8 @@ VERBS: dict[str, dict[Callable[..., None], list[str]]] = {
         results.evaluate: ["lowkey evaluate runs/classify --data test.jsonl"],
         results.report: ["lowkey report runs/classify"],
         results.attention: [
-            'lowkey attention runs/demo/pronounce "t h o u g h t" --out thought.html'
+            'lowkey attention runs/demo/pronounce "t h o u g h t" --out thought.html',
+            'lowkey attention runs/reverse "abcdef" --kind cross --layer 2 --out cross.svg',
         ],
         results.export: [
             "lowkey export runs/classify --format peft --out adapter",
