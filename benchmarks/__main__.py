@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.side_by_side import write_report
 
-NAMES = ("lora_step", "translation_step", "attention_kernels", "demo")
+NAMES = ("lora_step", "translation_step", "attention_kernels", "demo", "toy_tasks")
 
 
 def main(arguments: list[str] | None = None) -> None:

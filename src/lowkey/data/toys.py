@@ -17,9 +17,20 @@ PREFIX = "toy:"
 SIZES = {"train": 20_000, "validation": 500, "test": 1_000}
 
 _MONTHS = (
-    "January February March April May June July August September October November December"
-).split()
-_DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _FIRST_DAY = datetime.date(2000, 1, 1).toordinal()
 _NUM_DAYS = datetime.date(2050, 1, 1).toordinal() - _FIRST_DAY
 

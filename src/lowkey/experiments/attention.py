@@ -78,13 +78,25 @@ def choose(
     Raises:
         ConfigError: If none is left.
     """
-    kept: list[AttentionMap] = []
-    options = (("--kind", kind), ("--layer", layer), ("--head", head))
-    for where, wanted in options:
-        name = where.removeprefix("--")
-        kept = _with(kept or list(maps), name, wanted)
-        if not kept:
-            raise ConfigError(f"the model has no such {name}: {wanted}", where=where)
+    kept = list(maps)
+    if kind is not None:
+        kept = _unless_none([one for one in kept if one.kind == kind], "--kind", kind)
+    if layer is not None:
+        kept = _unless_none([one for one in kept if one.layer == layer], "--layer", layer)
+    if head is not None:
+        found = [(one, one.numbers.index(head)) for one in kept if head in one.numbers]
+        kept = _unless_none(
+            [replace(one, weights=one.weights[[i]], numbers=(head,)) for one, i in found],
+            "--head",
+            head,
+        )
+    return kept
+
+
+def _unless_none(kept: list[AttentionMap], where: str, wanted: str | int) -> list[AttentionMap]:
+    if not kept:
+        what = f"there is no {where.removeprefix('--')} {wanted} to look at"
+        raise ConfigError(what, where=where, fix="leave it out to see which there are")
     return kept
 
 
@@ -147,16 +159,6 @@ def _given(pipeline: Translator, target: str) -> list[int]:
         what = f"the target has {len(ids)} tokens, the model was trained on at most {longest}"
         raise DataError(what, where="--target", fix="give a shorter one")
     return ids
-
-
-def _with(maps: Sequence[AttentionMap], name: str, wanted: str | int | None) -> list[AttentionMap]:
-    """Keeps what has the wanted kind, layer or head."""
-    if wanted is None:
-        return list(maps)
-    if name != "head":
-        return [one for one in maps if getattr(one, name) == wanted]
-    places = [(one, one.numbers.index(wanted)) for one in maps if wanted in one.numbers]
-    return [replace(one, weights=one.weights[i : i + 1], numbers=(wanted,)) for one, i in places]
 
 
 def write_attention(

@@ -207,7 +207,7 @@ def _frame(queries: Sequence[str], keys: Sequence[str], *, identity: str) -> _Fr
     longest_key = max(map(len, across), default=0)
     cell = 14 if max(len(across), len(down)) > _WIDE_TOKENS else 20
     upright = _LETTER * longest_key > cell
-    left = _LETTER * max(map(len, down), default=0) + 12
+    left = (_LETTER + 1) * max(map(len, down), default=0) + 12
     top = _LETTER * longest_key + 10 if upright else 22
     inner_width, inner_height = cell * len(across), cell * len(down)
     # The last of the slanted names leans over the right edge.

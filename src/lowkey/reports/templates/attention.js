@@ -32,7 +32,7 @@
     const [rows, columns] = [number(svg, "rows"), number(svg, "columns")];
     group.replaceChildren();
     const box = (x, y, width, height) => {
-      const rect = svg.querySelector(".edge").cloneNode();
+      const rect = document.createElementNS(svg.namespaceURI, "rect");
       rect.setAttribute("class", "band");
       Object.entries({ x, y, width, height }).forEach(([key, value]) => rect.setAttribute(key, value));
       group.append(rect);
