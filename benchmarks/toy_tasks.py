@@ -1,4 +1,4 @@
-"""How well and how fast the toy recipes are learned: ``lowkey init reverse|copy|dates``, trained."""
+"""How well and how fast the toys are learned: the recipes reverse, copy and dates, trained."""
 
 import tempfile
 from collections.abc import Sequence
