@@ -62,7 +62,8 @@ VERBS: dict[str, dict[Callable[..., None], list[str]]] = {
         results.average: ["lowkey average runs/translate --last 5"],
         results.report: ["lowkey report runs/classify"],
         results.attention: [
-            'lowkey attention runs/demo/pronounce "t h o u g h t" --out thought.html'
+            'lowkey attention runs/demo/pronounce "t h o u g h t" --out thought.html',
+            'lowkey attention runs/reverse "abcdef" --kind cross --layer 2 --out cross.svg',
         ],
         results.export: [
             "lowkey export runs/classify --format peft --out adapter",

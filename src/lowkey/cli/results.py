@@ -13,10 +13,25 @@ Data = Annotated[
     str, typer.Option(metavar="SOURCE", help="Labelled rows: a file, folder or Hub name.")
 ]
 Picture = Annotated[
-    Path, typer.Option(metavar="FILE", help="Where to write; .html is a page, .png a picture.")
+    Path,
+    typer.Option(metavar="FILE", help="Where to write; .html is a page, .png or .svg a picture."),
 ]
 Pair = Annotated[
     str | None, typer.Option(metavar="TEXT", help="The second text, for a model of pairs.")
+]
+Target = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", help="What a Transformer is to write, instead of its own output."),
+]
+Kind = Annotated[
+    Literal["encoder", "decoder", "cross"] | None,
+    typer.Option(help="Show one kind of attention only; cross: from the decoder to the encoder."),
+]
+Layer = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Show one layer only, counted from 1.")
+]
+Head = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Show one head only, counted from 1.")
 ]
 Format = Annotated[
     Literal["peft", "merged"],
@@ -88,15 +103,20 @@ def attention(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What the model is to read.")],
     out: Picture,
     pair: Pair = None,
+    target: Target = None,
+    kind: Kind = None,
+    layer: Layer = None,
+    head: Head = None,
     base: Base = None,
 ) -> None:
     """Show where every head of a model looks."""
     _refuse_ending(out)
-    from lowkey.experiments.attention import attention_of, write_attention
+    from lowkey.experiments.attention import attention_of, choose, write_attention
     from lowkey.pipelines.load import load
 
-    maps = attention_of(load(run, base=base, device="cpu"), text, pair)
-    write_attention(maps, text, out)
+    maps = attention_of(load(run, base=base, device="cpu"), text, pair, target=target)
+    chosen = choose(maps, kind=kind, layer=layer, head=head)
+    write_attention(chosen, text, out, target=target)
     print(out)
 
 
@@ -125,5 +145,5 @@ def export(run: Run, format: Format, out: Folder, base: Base = None) -> None:
 
 
 def _refuse_ending(out: Path) -> None:
-    if out.suffix.lower() not in (".html", ".png"):
-        raise ConfigError(f"{out} ends in neither .html nor .png", where="--out")
+    if out.suffix.lower() not in (".html", ".png", ".svg"):
+        raise ConfigError(f"{out} ends in none of .html, .png and .svg", where="--out")

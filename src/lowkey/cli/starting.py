@@ -23,6 +23,9 @@ class RecipeName(Enum):
     TRANSLATE = "translate"
     PRONOUNCE = "pronounce"
     SENTIMENT = "sentiment"
+    REVERSE = "reverse"
+    COPY = "copy"
+    DATES = "dates"
 
     @property
     def verb(self) -> str:
@@ -54,7 +57,10 @@ def demo(
 def init(
     name: Annotated[
         RecipeName,
-        typer.Argument(metavar="NAME", help="classify, translate, pronounce or sentiment."),
+        typer.Argument(
+            metavar="NAME",
+            help="classify, translate, pronounce, sentiment; or a toy: reverse, copy, dates.",
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where to write it; NAME.yaml.")

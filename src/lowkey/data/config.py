@@ -19,8 +19,9 @@ class DataConfig(Config):
 
     A source is a file (.jsonl, .json, .csv, .tsv, .parquet, or .gz around one of the first four), a
     folder with one file per split or written by ``datasets``, a Hub name ``owner/name``,
-    ``owner/name:config`` or ``owner/name:config@split``, or ``package:NAME/FILE`` for a file inside
-    an installed Python package.
+    ``owner/name:config`` or ``owner/name:config@split``, ``package:NAME/FILE`` for a file inside
+    an installed Python package, or a toy task that code makes: ``toy:reverse``, ``toy:copy`` or
+    ``toy:dates``.
     """
 
     train: str | None = Field(default=None, description="Source of the training rows.")

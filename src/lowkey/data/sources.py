@@ -1,4 +1,4 @@
-"""From a source as the user names it to rows: files, folders, packages and the Hub."""
+"""From a source as the user names it to rows: files, folders, packages, toys and the Hub."""
 
 import importlib.util
 import os
@@ -13,6 +13,7 @@ from lowkey.data.json_rows import parse_json_array, parse_json_lines
 from lowkey.data.rows import Rows, select_rows
 from lowkey.data.table import Table
 from lowkey.data.text_files import read_data_text
+from lowkey.data.toys import PREFIX, toy_table
 from lowkey.errors import DataError, MissingInputError, did_you_mean
 
 FORMATS = ("jsonl", "json", "csv", "tsv", "parquet")
@@ -28,20 +29,20 @@ def read_rows(source: str, config: DataConfig, required: Sequence[str], *, key: 
     """Reads the rows of one source and brings them under the standard column names.
 
     Args:
-        source: A file, a folder, ``package:NAME/FILE``, or a Hub name: ``owner/name``,
-            ``owner/name:config`` or ``owner/name:config@split``.
+        source: A file, a folder, ``package:NAME/FILE``, ``toy:NAME``, or a Hub name:
+            ``owner/name``, ``owner/name:config`` or ``owner/name:config@split``.
         config: How its files are to be read and its columns named.
         required: Standard columns that must be there; text_pair comes with text, and
             alternatives with source, where there are any.
         key: The key or option that names the source, for messages. Its last part chooses the split
-            in a folder or on the Hub: ``data.train`` the training split; a key that names no split
-            means test.
+            in a folder, on the Hub or of a toy: ``data.train`` the training split; a key that names
+            no split means test.
 
     Returns:
         The rows.
 
     Raises:
-        MissingInputError: If there is no such file, folder, package, data set or split.
+        MissingInputError: If there is no such file, folder, package, data set, toy or split.
         UnavailableError: If the Hub is needed and cannot be reached.
         DataError: If the content is not what it should be.
     """
@@ -62,6 +63,8 @@ def _read_table(
     source: str, config: DataConfig, required: Sequence[str], key: str, split: str
 ) -> Table:
     """Finds out what kind of source this is and reads it."""
+    if source.startswith(PREFIX):
+        return toy_table(source, split, key)
     if source.startswith("package:"):
         path = _path_in_package(source, key)
     else:
