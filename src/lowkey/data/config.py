@@ -17,8 +17,9 @@ TokenizerKind = Literal["whitespace", "character", "bpe", "unigram", "wordpiece"
 class DataConfig(Config):
     """Where the data is and how its files are to be read.
 
-    A source is a file (.jsonl, .json, .csv, .tsv, .parquet, or .gz around one of the first four), a
-    folder with one file per split or written by ``datasets``, a Hub name ``owner/name``,
+    A source is a file (.jsonl, .json, .csv, .tsv, .parquet, or .gz around one of the first four),
+    two text files whose lines belong together, named as ``corpus/train.{en,de}`` with the sources
+    first, a folder with one file per split or written by ``datasets``, a Hub name ``owner/name``,
     ``owner/name:config`` or ``owner/name:config@split``, or ``package:NAME/FILE`` for a file inside
     an installed Python package.
     """
@@ -29,7 +30,8 @@ class DataConfig(Config):
     )
     test: str | None = Field(default=None, description="Source of the rows scored once at the end.")
     columns: dict[str, str] = Field(
-        default={}, description="Our column name to the file's, such as {text: sentence}."
+        default={},
+        description="Our column name to the file's, such as {text: sentence}; dots go into objects.",
     )
     format: Literal["auto", "jsonl", "json", "csv", "tsv", "parquet"] = Field(
         default="auto", description="Format of the files; auto goes by the ending of the name."

@@ -81,8 +81,8 @@ class PairExamples:
         num_truncated = 0
         if max_length is not None:
             if not truncate:
-                _check_lengths(rows, "sources", sources.lengths + 1, max_length)
-                _check_lengths(rows, "targets", targets.lengths + 1, max_length)
+                _check_lengths(rows, "source", sources.lengths + 1, max_length)
+                _check_lengths(rows, "target", targets.lengths + 1, max_length)
             longest = np.maximum(sources.lengths, targets.lengths) + 1
             num_truncated = int((longest > max_length).sum())
             sources, targets = sources.cut(max_length - 1), targets.cut(max_length - 1)
@@ -164,18 +164,19 @@ def flat_batch(
 
 
 def _check_lengths(
-    rows: Rows, side: str, lengths: Int64[np.ndarray, " examples"], max_length: int
+    rows: Rows, column: str, lengths: Int64[np.ndarray, " examples"], max_length: int
 ) -> None:
     """Refuses texts that would be cut, and says which length would do."""
     too_long = np.flatnonzero(lengths > max_length)
     if not len(too_long):
         return
     share = 100 * len(too_long) / len(lengths)
+    side = f"{column}s"
     count = f"{share:.0f} % of the {side} are" if share >= 1 else f"{len(too_long)} {side} are"
     longest, most = int(lengths.max()), int(np.quantile(lengths, 0.99, method="higher"))
     cover = f"{longest} ({most} covers 99 %)" if most < longest else f"{longest}"
     raise DataError(
         f"{count} longer than data.max_length {max_length} (median {int(np.median(lengths))}; "
-        f"first: {rows.where(int(too_long[0]))}) and would be cut",
+        f"first: {rows.where(int(too_long[0]), column)}) and would be cut",
         fix=f"raise it to {cover}, or set data.truncate: true to accept this",
     )
