@@ -44,7 +44,11 @@ def test_a_missing_side_is_reported_where_it_is():
     with pytest.raises(
         DataError, match=r'^1 row has an empty "translation\.de" \(first: a\.jsonl:2'
     ):
-        select([RECORDS[0], {"translation": {"en": "no"}}], source="id", target="translation.de")
+        select(
+            [RECORDS[0], {"translation": {"en": "no"}}],
+            source="translation.en",
+            target="translation.de",
+        )
 
 
 def test_a_wrong_column_lists_the_nested_ones():

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 _MOST_STEPS = 16
 """Up to so many missing lines may be missing in as many places; more of them in one only."""
+
+_SLIP = 3.0
+"""What a slip costs, in differences of log lengths: without it every chance gain would be one."""
 
 
 def first_slip(sources: Sequence[str], targets: Sequence[str]) -> int:
@@ -28,7 +31,7 @@ def first_slip(sources: Sequence[str], targets: Sequence[str]) -> int:
         are matched by their lengths alone.
 
     Example:
-        >>> texts = ["a" * n for n in (3, 40, 7, 90, 15, 60)]
+        >>> texts = ["a" * n for n in (3, 40, 7, 90, 15, 60, 5, 80)]
         >>> first_slip(texts, texts[:2] + texts[3:])
         3
     """
@@ -37,25 +40,26 @@ def first_slip(sources: Sequence[str], targets: Sequence[str]) -> int:
     surplus, count = len(long) - len(short), len(short)
     # The factor between the languages, which no shift can move far.
     short = short + (np.median(long) - np.median(short))
-    shifts = range(surplus + 1) if surplus <= _MOST_STEPS else (0, surplus)
-    best = np.zeros(count + 1)
-    turns = []
-    for shift in shifts:
-        cost = np.abs(long[shift : shift + count] - short)
-        total = np.concatenate([[0.0], np.cumsum(cost)])
-        if shift == 0:
-            best = total
-            continue
-        # Least cost of the lines before each one if this shift begins at some line up to there.
-        gain = best - total
-        least = np.minimum.accumulate(gain)
-        # Where it begins; the latest line among equals, so that no reason means no early slip.
-        begins = np.maximum.accumulate(np.where(gain <= least, np.arange(count + 1), 0))
-        turns.append(begins)
-        best = total + least
-    line = count
-    for begins in reversed(turns):
-        line = int(begins[line])
+    shifts = list(range(surplus + 1) if surplus <= _MOST_STEPS else (0, surplus))
+    # Least cost of matching the first lines, over all ways that end in one of the shifts so far,
+    # and which shift that is.
+    least, last = np.full(count + 1, np.inf), np.zeros(count + 1, dtype=np.int64)
+    begins: list[Int64[np.ndarray, " lines"]] = []
+    came_from: list[Int64[np.ndarray, " lines"]] = []
+    for number, shift in enumerate(shifts):
+        own = np.concatenate([[0.0], np.cumsum(np.abs(long[shift : shift + count] - short))])
+        # Where on the way this shift begins: at the line where changing to it costs least.
+        change = least + _SLIP - own if number else np.where(np.arange(count + 1) == 0, 0.0, np.inf)
+        cheapest = np.minimum.accumulate(change)
+        begins.append(np.maximum.accumulate(np.where(change <= cheapest, np.arange(count + 1), 0)))
+        came_from.append(last.copy())
+        cost = own + cheapest
+        last[cost < least] = number
+        least = np.minimum(least, cost)
+    line, number = count, int(last[count])
+    while number:
+        line = int(begins[number][line])
+        number = int(came_from[number][line])
     return line + 1
 
 

@@ -10,9 +10,10 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from lowkey.data.batching import plan_evaluation_batches
+from lowkey.data.existing_tokenizer import load_tokenizer
+from lowkey.data.pair_tokenizer import PairTokenizer, refuse_other_size
 from lowkey.data.pairs import PairExamples, encode_sources, flat_batch
 from lowkey.data.rows import Rows
-from lowkey.data.tokenizer import TextTokenizer
 from lowkey.decoding.beam import beam_search
 from lowkey.errors import DataError
 from lowkey.files import read_json, read_tensors, tensor_infos, write_json, write_tensors
@@ -44,8 +45,8 @@ class Translator:
     def __init__(
         self,
         model: Transformer,
-        source_tokenizer: TextTokenizer,
-        target_tokenizer: TextTokenizer,
+        source_tokenizer: PairTokenizer,
+        target_tokenizer: PairTokenizer,
         facts: Facts,
         device: torch.device | str = "cpu",
     ):
@@ -81,18 +82,9 @@ class Translator:
         facts = Facts.read(folder)
         model = _load_model(folder)
         _refuse_unnumbered(model.config, facts, folder)
-        source = TextTokenizer.load(folder / "source")
-        target = TextTokenizer.load(folder / "target")
-        for name, tokenizer, rows in (
-            ("source", source, model.config.source_vocab_size),
-            ("target", target, model.config.target_vocab_size),
-        ):
-            if tokenizer.vocab_size != rows:
-                raise DataError(
-                    f"{folder}: the {name} tokenizer has {tokenizer.vocab_size} tokens,"
-                    f" the embedding {rows} rows",
-                    fix="use the tokenizer saved with the model",
-                )
+        source, target = load_tokenizer(folder / "source"), load_tokenizer(folder / "target")
+        refuse_other_size(source, model.config.source_vocab_size, str(folder / "source"))
+        refuse_other_size(target, model.config.target_vocab_size, str(folder / "target"))
         return cls(model.compute_in(dtype).eval(), source, target, facts, device)
 
     def save(self, folder: Path) -> None:
