@@ -36,7 +36,7 @@ def model(tmp_path_factory):
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
 def test_a_sentencepiece_model_gives_its_own_ids(model, tmp_path, kind):
-    path = model(kind, model_type=kind)
+    path = model(kind, model_type=kind, vocab_size=30)
     oracle = sentencepiece.SentencePieceProcessor(model_file=str(path))
     tokenizer = existing_tokenizer(str(path), KEY)
     texts = [*TEXTS, "a talk at the bakery!", "z"]
