@@ -86,6 +86,11 @@ class TextTokenizer:
         except DataError as error:
             raise DataError(error.what, where=str(path)) from None
 
+    @property
+    def library(self) -> tokenizers.Tokenizer:
+        """The tokenizer of the library, for what is not told here."""
+        return self._tokenizer
+
     def save(self, folder: Path) -> None:
         """Writes ``tokenizer.json``.
 
