@@ -187,7 +187,7 @@ def test_learned_positions_bound_what_is_read(folder):
     tiny_tasks.write_jsonl(
         folder / "pairs" / "train.jsonl", [{"source": "a " * 9, "target": "b"}] * 4
     )
-    with pytest.raises(DataError, match=r"longer than data\.max_length 8"):
+    with pytest.raises(DataError, match=r"longer than model\.max_positions 8"):
         train(translating(*settings), Path("other"))
     assert not Path("other").exists()
 

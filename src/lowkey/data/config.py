@@ -1,9 +1,9 @@
 """What a recipe says about the data and the tokenizers trained on it."""
 
 import string
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from lowkey.config import Config
 from lowkey.errors import did_you_mean
@@ -17,8 +17,9 @@ TokenizerKind = Literal["whitespace", "character", "bpe", "unigram", "wordpiece"
 class DataConfig(Config):
     """Where the data is and how its files are to be read.
 
-    A source is a file (.jsonl, .json, .csv, .tsv, .parquet, or .gz around one of the first four), a
-    folder with one file per split or written by ``datasets``, a Hub name ``owner/name``,
+    A source is a file (.jsonl, .json, .csv, .tsv, .parquet, or .gz around one of the first four),
+    two text files whose lines belong together, named as ``corpus/train.{en,de}`` with the sources
+    first, a folder with one file per split or written by ``datasets``, a Hub name ``owner/name``,
     ``owner/name:config`` or ``owner/name:config@split``, ``package:NAME/FILE`` for a file inside
     an installed Python package, or a toy task that code makes: ``toy:reverse``, ``toy:copy`` or
     ``toy:dates``.
@@ -30,7 +31,8 @@ class DataConfig(Config):
     )
     test: str | None = Field(default=None, description="Source of the rows scored once at the end.")
     columns: dict[str, str] = Field(
-        default={}, description="Our column name to the file's, such as {text: sentence}."
+        default={},
+        description="Our column name to the file's, such as {text: sentence}; a.b is b inside a.",
     )
     format: Literal["auto", "jsonl", "json", "csv", "tsv", "parquet"] = Field(
         default="auto", description="Format of the files; auto goes by the ending of the name."
@@ -99,11 +101,36 @@ class DataConfig(Config):
 
 
 class TokenizerConfig(Config):
-    """How a tokenizer is trained when a model starts from nothing."""
+    """Which tokenizer a model that starts from nothing has: a new one, or one that is there.
 
-    kind: TokenizerKind = Field(
-        default="bpe", description="What a token is: a word, a character or a piece of a word."
+    ``kind`` and ``vocab_size`` say how a new one is trained; with a ``path`` both are None.
+    """
+
+    path: str | None = Field(
+        default=None,
+        description="An existing tokenizer: tokenizer.json, its folder, or a SentencePiece model.",
     )
-    vocab_size: int = Field(
-        default=8000, ge=8, le=1_000_000, description="Most entries, special tokens included."
+    kind: TokenizerKind | None = Field(
+        default=None, description="What a token is: a word, a character or a piece of a word."
     )
+    vocab_size: Annotated[int, Field(ge=8, le=1_000_000)] | None = Field(
+        default=None, description="Most entries, special tokens included."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_training(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("path") is None:
+            given = {name: value for name, value in values.items() if value is not None}
+            return {"kind": "bpe", "vocab_size": 8000, **given}
+        return values
+
+    @model_validator(mode="after")
+    def _trained_or_given(self) -> "TokenizerConfig":
+        for name in ("kind", "vocab_size"):
+            if self.path is not None and getattr(self, name) is not None:
+                raise ValueError(
+                    f"{name} says how a tokenizer is trained, but path names one that is there"
+                    f" — delete {name} or path"
+                )
+        return self

@@ -39,6 +39,21 @@ class FlatSequences:
         ids = (number for sequence in sequences for number in sequence)
         return cls(np.fromiter(ids, dtype=np.int32, count=int(lengths.sum())), lengths)
 
+    @classmethod
+    def join(cls, parts: Sequence["FlatSequences"]) -> "FlatSequences":
+        """Puts sequences behind each other.
+
+        Args:
+            parts: Sequences in portions; there may be none.
+
+        Returns:
+            All of them.
+        """
+        if not parts:
+            return cls.of([])
+        values = np.concatenate([part.values for part in parts])
+        return cls(values, np.concatenate([part.lengths for part in parts]))
+
     @cached_property
     def starts(self) -> Int64[np.ndarray, " sequences"]:
         """Where each sequence begins; computed once, for every batch asks."""

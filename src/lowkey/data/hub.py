@@ -114,7 +114,8 @@ def _guarded(read: Callable[[], Any], what: str) -> Any:
 
 
 def _table(dataset: Any, place: str) -> Table:
-    """Wraps a data set; the numbers of class labels become their names."""
+    """Wraps a data set; class labels get their names, and a column of objects becomes several."""
+    dataset = dataset.flatten()
 
     def column(name: str) -> list[Any]:
         values = dataset[name][:]

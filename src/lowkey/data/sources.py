@@ -10,11 +10,12 @@ from lowkey.data.config import DataConfig
 from lowkey.data.delimited_rows import parse_delimited
 from lowkey.data.hub import read_hub, read_parquet, read_saved_folder
 from lowkey.data.json_rows import parse_json_array, parse_json_lines
+from lowkey.data.parallel_files import parallel_names, read_parallel
 from lowkey.data.rows import Rows, select_rows
 from lowkey.data.table import Table
 from lowkey.data.text_files import read_data_text
 from lowkey.data.toys import PREFIX, toy_table
-from lowkey.errors import DataError, MissingInputError, did_you_mean
+from lowkey.errors import ConfigError, DataError, MissingInputError, did_you_mean
 
 FORMATS = ("jsonl", "json", "csv", "tsv", "parquet")
 _SPLIT_NAMES = {
@@ -29,8 +30,9 @@ def read_rows(source: str, config: DataConfig, required: Sequence[str], *, key: 
     """Reads the rows of one source and brings them under the standard column names.
 
     Args:
-        source: A file, a folder, ``package:NAME/FILE``, ``toy:NAME``, or a Hub name:
-            ``owner/name``, ``owner/name:config`` or ``owner/name:config@split``.
+        source: A file, two files of lines (``train.{en,de}``), a folder, ``package:NAME/FILE``,
+            ``toy:NAME``, or a Hub name: ``owner/name``, ``owner/name:config`` or
+            ``owner/name:config@split``.
         config: How its files are to be read and its columns named.
         required: Standard columns that must be there; text_pair comes with text, and
             alternatives with source, where there are any.
@@ -45,6 +47,7 @@ def read_rows(source: str, config: DataConfig, required: Sequence[str], *, key: 
         MissingInputError: If there is no such file, folder, package, data set, toy or split.
         UnavailableError: If the Hub is needed and cannot be reached.
         DataError: If the content is not what it should be.
+        ConfigError: If braces do not name two files of lines.
     """
     split = key.rpartition(".")[2]
     split = split if split in _SPLIT_NAMES else "test"
@@ -65,6 +68,9 @@ def _read_table(
     """Finds out what kind of source this is and reads it."""
     if source.startswith(PREFIX):
         return toy_table(source, split, key)
+    names = None if Path(source).exists() else parallel_names(source, key)
+    if names:
+        return _read_parallel(source, names, config, key)
     if source.startswith("package:"):
         path = _path_in_package(source, key)
     else:
@@ -80,6 +86,22 @@ def _read_table(
             return read_saved_folder(path, split)
         path = _file_of_split(path, split, key)
     return _read_file(path, config, required)
+
+
+def _read_parallel(source: str, names: tuple[str, str], config: DataConfig, key: str) -> Table:
+    """Reads the two files of a name in braces as plain text, whatever their endings."""
+    paths = Path(os.path.expanduser(names[0])), Path(os.path.expanduser(names[1]))
+    for path in paths:
+        if not path.exists():
+            raise _missing_file(path, key)
+        if config.format != "auto" or _format_of(path):
+            kind = _format_of(path) if config.format == "auto" else config.format
+            raise ConfigError(
+                f"{source} names two files of one text a line, but {path} is read as {kind}",
+                where=key,
+                fix="leave data.format at auto, and let the names not end in a table's",
+            )
+    return read_parallel(source, paths, lambda path: read_data_text(path, config.encoding))
 
 
 def _looks_like_a_path(path: Path) -> bool:

@@ -24,7 +24,7 @@ of full fine-tuning (Schulman et al., "LoRA Without Regret", 2025)."""
 
 
 class Tokenizers(Config):
-    """The tokenizers trained on the training pairs.
+    """The tokenizers of both sides.
 
     Attributes:
         source: Tokenizer of the sources.
@@ -36,6 +36,15 @@ class Tokenizers(Config):
     source: TokenizerConfig = TokenizerConfig()
     target: TokenizerConfig = TokenizerConfig()
     joint: bool = False
+
+    @model_validator(mode="after")
+    def _one_if_joint(self) -> "Tokenizers":
+        if self.joint and self.target not in (TokenizerConfig(), self.source):
+            raise ValueError(
+                "target differs from source, but joint: true makes one tokenizer of both, as source"
+                " says — delete target, or set joint: false"
+            )
+        return self
 
 
 class TranslationRecipe(Config):
@@ -66,6 +75,10 @@ class TranslationRecipe(Config):
     @model_validator(mode="after")
     def _data_is_named(self) -> "TranslationRecipe":
         refuse_missing_data(self.data)
+        if self.data.truncate and not self.data.max_length and self.model.positions != "learned":
+            raise ValueError(
+                "data.truncate is true, but there is no data.max_length to cut at — set it"
+            )
         return self
 
     @model_validator(mode="after")

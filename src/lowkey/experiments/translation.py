@@ -14,10 +14,9 @@ from torch import nn
 from lowkey import runtime
 from lowkey.data.pairs import PairExamples
 from lowkey.data.rows import Rows
-from lowkey.data.tokenizer import TextTokenizer
-from lowkey.data.tokenizer_training import train_tokenizer
 from lowkey.errors import ConfigError
-from lowkey.experiments.config import Tokenizers, TranslationRecipe
+from lowkey.experiments.config import TranslationRecipe
+from lowkey.experiments.pair_tokenizers import pair_tokenizers, tokenizer_hashes
 from lowkey.experiments.samples import text_samples
 from lowkey.experiments.session import Session, environment, open_session
 from lowkey.experiments.splits import Splits, plan_epoch, read_splits, spread
@@ -56,7 +55,9 @@ def train(recipe: TranslationRecipe, out: Path, *, resume: bool = False) -> Fact
     splits = read_splits(recipe.data, _COLUMNS, recipe.train.seed, progress.note)
     learner = _prepare(recipe, splits, progress.note)
     Course(recipe.train, learner)  # an impossible schedule is refused before anything is written
-    with open_session(recipe, out, progress, splits.hashes, resume=resume) as session:
+    both = learner.translator.source_tokenizer, learner.translator.target_tokenizer
+    inputs = splits.hashes | tokenizer_hashes(recipe.tokenizer, *both)
+    with open_session(recipe, out, progress, inputs, resume=resume) as session:
         trainer = Trainer(
             learner,
             recipe.train,
@@ -140,7 +141,7 @@ class Learner:
 
 def _prepare(recipe: TranslationRecipe, splits: Splits, say: Callable[[str], None]) -> Learner:
     """Trains the tokenizers, makes the model and tokenizes the pairs."""
-    source, target = _tokenizers(recipe.tokenizer, splits.train)
+    source, target = pair_tokenizers(recipe.tokenizer, splits.train, say)
     device = runtime.resolve_device(recipe.train.device)
     dtype = runtime.resolve_precision(recipe.train.precision, device)
     config = TransformerConfig(
@@ -149,13 +150,16 @@ def _prepare(recipe: TranslationRecipe, splits: Splits, say: Callable[[str], Non
         **recipe.model.config_values(joint=recipe.tokenizer.joint),
     )
     model = new_transformer(config, recipe.train.seed).compute_in(dtype)
-    max_length = recipe.data.max_length
+    max_length, limit = recipe.data.max_length, "data.max_length"
     if config.positions == "learned":
         _refuse_unnumbered(recipe)
-        max_length = max_length or config.max_positions
+        if max_length is None:
+            max_length, limit = config.max_positions, "model.max_positions"
     cut = recipe.data.truncate
     pairs = [
-        PairExamples.from_rows(rows, source, target, max_length=max_length, truncate=cut)
+        PairExamples.from_rows(
+            rows, source, target, max_length=max_length, truncate=cut, limit=limit
+        )
         for rows in (splits.train, splits.validation)
     ]
     ratios = pairs[0].target_labels.lengths / pairs[0].sources.lengths
@@ -195,18 +199,6 @@ def _refuse_unnumbered(recipe: TranslationRecipe) -> None:
                 f"{key} is {length}, but the model has {positions} positions",
                 fix=f"set {key} to {positions} or raise model.max_positions",
             )
-
-
-def _tokenizers(config: Tokenizers, rows: Rows) -> tuple[TextTokenizer, TextTokenizer]:
-    """Learns the vocabularies from the training pairs alone."""
-    sources, targets = rows.column("source"), rows.column("target")
-    if config.joint:
-        both = [*sources, *targets]
-        joint = train_tokenizer(both, kind=config.source.kind, vocab_size=config.source.vocab_size)
-        return joint, joint
-    source = train_tokenizer(sources, kind=config.source.kind, vocab_size=config.source.vocab_size)
-    target = train_tokenizer(targets, kind=config.target.kind, vocab_size=config.target.vocab_size)
-    return source, target
 
 
 def new_transformer(config: TransformerConfig, seed: int) -> Transformer:

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 
 from lowkey.data.batching import plan_evaluation_batches
+from lowkey.data.existing_tokenizer import load_tokenizer
+from lowkey.data.pair_tokenizer import PairTokenizer, refuse_other_size
 from lowkey.data.pairs import PairExamples
 from lowkey.data.rows import Rows
-from lowkey.data.tokenizer import TextTokenizer
-from lowkey.errors import ConfigError, DataError
+from lowkey.errors import ConfigError
 from lowkey.files import write_json, write_tensors
 from lowkey.metrics.intervals import Score
 from lowkey.models.transformer import Transformer
@@ -38,8 +39,8 @@ class Translator:
     def __init__(
         self,
         model: Transformer,
-        source_tokenizer: TextTokenizer,
-        target_tokenizer: TextTokenizer,
+        source_tokenizer: PairTokenizer,
+        target_tokenizer: PairTokenizer,
         facts: Facts,
         device: torch.device | str = "cpu",
     ):
@@ -75,18 +76,9 @@ class Translator:
         facts = Facts.read(folder)
         model = load_model(folder)
         refuse_misfit(model.config, facts, folder)
-        source = TextTokenizer.load(folder / "source")
-        target = TextTokenizer.load(folder / "target")
-        for name, tokenizer, rows in (
-            ("source", source, model.config.source_vocab_size),
-            ("target", target, model.config.target_vocab_size),
-        ):
-            if tokenizer.vocab_size != rows:
-                raise DataError(
-                    f"{folder}: the {name} tokenizer has {tokenizer.vocab_size} tokens,"
-                    f" the embedding {rows} rows",
-                    fix="use the tokenizer saved with the model",
-                )
+        source, target = load_tokenizer(folder / "source"), load_tokenizer(folder / "target")
+        refuse_other_size(source, model.config.source_vocab_size, str(folder / "source"))
+        refuse_other_size(target, model.config.target_vocab_size, str(folder / "target"))
         return cls(model.compute_in(dtype).eval(), source, target, facts, device)
 
     def save(self, folder: Path) -> None:
