@@ -1,5 +1,6 @@
 """BPE-dropout against the library's BPE, its letters, and Provilkov's algorithm written out."""
 
+import itertools
 import random
 from collections import Counter
 
@@ -61,7 +62,7 @@ def algorithm_1(letters, merges, rate, chance):
     while True:
         possible = [
             (merges[pair], i)
-            for i, pair in enumerate(zip(split, split[1:], strict=False))
+            for i, pair in enumerate(itertools.pairwise(split))
             if pair in merges and chance.random() >= rate
         ]
         if not possible:
