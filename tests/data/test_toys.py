@@ -1,6 +1,7 @@
 """Toys hold what they say, always the same, and nothing of the training elsewhere."""
 
 import datetime
+import functools
 
 import pytest
 from dateutil import parser
@@ -13,6 +14,7 @@ from lowkey.errors import MissingInputError
 NAMES = ("reverse", "copy", "dates")
 
 
+@functools.cache
 def pairs(name: str, split: str) -> list[tuple[str, str]]:
     rows = read_rows(f"toy:{name}", DataConfig(), ("source", "target"), key=f"data.{split}")
     return list(zip(rows.column("source"), rows.column("target"), strict=True))
@@ -24,7 +26,7 @@ def test_splits_are_whole_repeatable_and_share_nothing(name: str) -> None:
     assert {split: len(rows) for split, rows in found.items()} == SIZES
     sources = [source for rows in found.values() for source, _ in rows]
     assert len(set(sources)) == len(sources)
-    assert found["test"] == pairs(name, "test")
+    assert found["test"] == pairs.__wrapped__(name, "test")
     if name == "dates":  # not even the same day in other words
         days = {split: {target for _, target in rows} for split, rows in found.items()}
         assert not days["train"] & days["test"]
