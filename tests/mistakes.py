@@ -284,4 +284,28 @@ MISTAKES = [
         setting(TRANSLATE, "data.truncate=true"),
         {},
     ),
+    Mistake(
+        51,
+        2,
+        r"error: .*tokenizer\.source\.dropout leaves out merges of bpe, but kind is unigram — "
+        r"set kind: bpe, or dropout: 0",
+        setting(TRANSLATE, "tokenizer.source={kind: unigram, dropout: 0.1}"),
+        {},
+    ),
+    Mistake(
+        52,
+        2,
+        r"error: .*data\.streaming has no known end, so num_train_epochs cannot be counted — "
+        r"set train\.max_steps",
+        setting(TRANSLATE, "data.streaming=true", "train.max_steps=null"),
+        {},
+    ),
+    Mistake(
+        53,
+        2,
+        r"error: .*data\.streaming would stop the run when a text that is empty or too long comes by"
+        r" — set data\.empty: drop and data\.truncate: true, with data\.max_length",
+        setting(TRANSLATE, "data.streaming=true"),
+        {},
+    ),
 ]

@@ -1,11 +1,13 @@
 """BPE-dropout against the library's BPE, its letters, and Provilkov's algorithm written out."""
 
-import itertools
+import json
 import random
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
+import tokenizers
 
 from lowkey.data.subword_dropout import SubwordDropout
 from lowkey.data.tokenizer import TextTokenizer
@@ -62,7 +64,7 @@ def algorithm_1(letters, merges, rate, chance):
     while True:
         possible = [
             (merges[pair], i)
-            for i, pair in enumerate(itertools.pairwise(split))
+            for i, pair in enumerate(pairwise(split))
             if pair in merges and chance.random() >= rate
         ]
         if not possible:
@@ -73,8 +75,6 @@ def algorithm_1(letters, merges, rate, chance):
 
 @pytest.mark.parametrize("rate", [0.1, 0.4])
 def test_cuts_are_distributed_as_in_the_paper(tokenizer, rate):
-    import json
-
     word = max(LEXICON, key=len)
     document = json.loads(tokenizer.library.to_str())
     merges = {tuple(pair): rank for rank, pair in enumerate(document["model"]["merges"])}
@@ -115,8 +115,6 @@ def test_other_models_are_refused(kind):
 
 
 def test_options_of_bpe_that_change_the_cut_are_refused(tokenizer):
-    import tokenizers
-
     changed = tokenizers.Tokenizer.from_str(tokenizer.library.to_str())
     changed.model.fuse_unk = True
     with pytest.raises(ConfigError, match="BPE with fuse_unk — set it to 0"):

@@ -51,6 +51,12 @@ class DataConfig(Config):
     limit: int | None = Field(
         default=None, ge=1, description="Read at most so many rows of each source, the first ones."
     )
+    streaming: bool = Field(
+        default=False, description="Whether train is read as it is needed, never as a whole."
+    )
+    window: int = Field(
+        default=10_000, ge=2, description="Rows of a stream that are shuffled among each other."
+    )
     max_length: int | None = Field(
         default=None, ge=4, description="Most tokens of one text, special tokens included."
     )
@@ -117,6 +123,10 @@ class TokenizerConfig(Config):
         default=None, description="Most entries, special tokens included."
     )
 
+    dropout: float = Field(
+        default=0.0, ge=0, lt=1, description="Share of BPE's merges left out in training."
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_training(cls, values: Any) -> Any:
@@ -133,4 +143,9 @@ class TokenizerConfig(Config):
                     f"{name} says how a tokenizer is trained, but path names one that is there"
                     f" — delete {name} or path"
                 )
+        if self.dropout and self.kind not in (None, "bpe"):
+            raise ValueError(
+                f"dropout leaves out merges of bpe, but kind is {self.kind}"
+                " — set kind: bpe, or dropout: 0"
+            )
         return self

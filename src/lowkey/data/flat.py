@@ -105,6 +105,14 @@ class FlatSequences:
             np.insert(self.values, np.cumsum(self.lengths), number), self.lengths + 1
         )
 
+    def cut_end(self) -> "FlatSequences":
+        """Takes the last value off each sequence.
+
+        Returns:
+            The shorter sequences.
+        """
+        return FlatSequences(np.delete(self.values, np.cumsum(self.lengths) - 1), self.lengths - 1)
+
     def cut(self, max_length: int) -> "FlatSequences":
         """Keeps the beginning of each sequence.
 

@@ -15,13 +15,11 @@ class PairTokenizer(Protocol):
     Attributes:
         begin_id: The token that the decoder begins with.
         end_id: The token that ends a text.
-        unknown_id: The token for what the vocabulary cannot write; None if there is none.
         vocab_size: How many rows an embedding needs.
     """
 
     begin_id: int
     end_id: int
-    unknown_id: int | None
     vocab_size: int
 
     def save(self, folder: Path) -> None:

@@ -109,6 +109,19 @@ class PairExamples:
         """The share of pairs that were cut, from 0 to 1."""
         return self.num_truncated / max(1, len(self))
 
+    def take(self, ids: Sequence[int]) -> "PairExamples":
+        """Picks pairs.
+
+        Args:
+            ids: Positions of the pairs.
+
+        Returns:
+            The pairs picked, in the order given.
+        """
+        return PairExamples(
+            self.sources.take(ids), self.target_inputs.take(ids), self.target_labels.take(ids), 0
+        )
+
     def batch(self, ids: Sequence[int], device: torch.device | str = "cpu") -> PairBatch:
         """Lays some pairs end to end.
 
@@ -119,9 +132,20 @@ class PairExamples:
         Returns:
             The batch, in the order of ``ids``.
         """
-        source_ids, source_layout = flat_batch(self.sources.take(ids), device)
-        target_input_ids, target_layout = flat_batch(self.target_inputs.take(ids), device)
-        target_labels, _ = flat_batch(self.target_labels.take(ids), device)
+        return self.take(ids).as_batch(device)
+
+    def as_batch(self, device: torch.device | str = "cpu") -> PairBatch:
+        """Lays all pairs end to end, as one batch.
+
+        Args:
+            device: Where the tensors are to be.
+
+        Returns:
+            The batch.
+        """
+        source_ids, source_layout = flat_batch(self.sources, device)
+        target_input_ids, target_layout = flat_batch(self.target_inputs, device)
+        target_labels, _ = flat_batch(self.target_labels, device)
         return PairBatch(source_ids, source_layout, target_input_ids, target_labels, target_layout)
 
 

@@ -23,7 +23,8 @@ _SPLIT_NAMES = {
     "validation": ("validation", "valid", "dev"),
     "test": ("test",),
 }
-_HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?::([\w.-]+))?(?:@(\S+))?", re.ASCII)
+HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?::([\w.-]+))?(?:@(\S+))?", re.ASCII)
+"""A data set of the Hub: its name, perhaps a configuration, perhaps a split."""
 
 
 def read_rows(source: str, config: DataConfig, required: Sequence[str], *, key: str) -> Rows:
@@ -75,12 +76,12 @@ def _read_table(
         path = _path_in_package(source, key)
     else:
         path = Path(os.path.expanduser(source))
-        hub_name = _HUB_NAME.fullmatch(source)
+        hub_name = HUB_NAME.fullmatch(source)
         if hub_name and not path.exists() and not _looks_like_a_path(path):
             name, configuration, hub_split = hub_name.groups()
             return read_hub(name, configuration, hub_split or split)
     if not path.exists():
-        raise _missing_file(path, key)
+        raise missing_file(path, key)
     if path.is_dir():
         if (path / "state.json").exists() or (path / "dataset_dict.json").exists():
             return read_saved_folder(path, split)
@@ -93,9 +94,9 @@ def _read_parallel(source: str, names: tuple[str, str], config: DataConfig, key:
     paths = Path(os.path.expanduser(names[0])), Path(os.path.expanduser(names[1]))
     for path in paths:
         if not path.exists():
-            raise _missing_file(path, key)
-        if config.format != "auto" or _format_of(path):
-            kind = _format_of(path) if config.format == "auto" else config.format
+            raise missing_file(path, key)
+        if config.format != "auto" or format_of(path):
+            kind = format_of(path) if config.format == "auto" else config.format
             raise ConfigError(
                 f"{source} names two files of one text a line, but {path} is read as {kind}",
                 where=key,
@@ -106,7 +107,7 @@ def _read_parallel(source: str, names: tuple[str, str], config: DataConfig, key:
 
 def _looks_like_a_path(path: Path) -> bool:
     """Tells a mistyped path from a Hub name, which has the same form."""
-    return _format_of(path) is not None or path.parent.exists()
+    return format_of(path) is not None or path.parent.exists()
 
 
 def _path_in_package(source: str, key: str) -> Path:
@@ -120,8 +121,16 @@ def _path_in_package(source: str, key: str) -> Path:
     return Path(found.submodule_search_locations[0], *parts)
 
 
-def _missing_file(path: Path, key: str) -> MissingInputError:
-    """Names the file that is not there, and the one that was probably meant."""
+def missing_file(path: Path, key: str) -> MissingInputError:
+    """Names the file that is not there, and the one that was probably meant.
+
+    Args:
+        path: The file.
+        key: The key or option that names it.
+
+    Returns:
+        The error to raise.
+    """
     near = None
     if path.parent.is_dir():
         near = did_you_mean(path.name, [entry.name for entry in path.parent.iterdir()])
@@ -134,7 +143,7 @@ def _file_of_split(folder: Path, split: str, key: str) -> Path:
     found = sorted(
         entry
         for entry in folder.iterdir()
-        if entry.name.partition(".")[0] in _SPLIT_NAMES[split] and _format_of(entry)
+        if entry.name.partition(".")[0] in _SPLIT_NAMES[split] and format_of(entry)
     )
     if len(found) > 1:
         names = " and ".join(entry.name for entry in found)
@@ -146,8 +155,15 @@ def _file_of_split(folder: Path, split: str, key: str) -> Path:
     return found[0]
 
 
-def _format_of(path: Path) -> str | None:
-    """Tells the format from the ending of a name, the one before .gz if it is packed."""
+def format_of(path: Path) -> str | None:
+    """Tells the format from the ending of a name, the one before .gz if it is packed.
+
+    Args:
+        path: A file.
+
+    Returns:
+        One of ``FORMATS``, None for another ending.
+    """
     name = path.name.lower().removesuffix(".gz")
     ending = name.rpartition(".")[2]
     return ending if ending in FORMATS and "." in name else None
@@ -155,7 +171,7 @@ def _format_of(path: Path) -> str | None:
 
 def _read_file(path: Path, config: DataConfig, required: Sequence[str]) -> Table:
     """Reads a file by the parser of its format."""
-    kind = _format_of(path) if config.format == "auto" else config.format
+    kind = format_of(path) if config.format == "auto" else config.format
     if kind is None:
         fix = f"set data.format to one of {', '.join(FORMATS)}"
         raise DataError("the ending of the name tells no format", where=str(path), fix=fix)

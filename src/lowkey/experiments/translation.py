@@ -12,10 +12,11 @@ import torch
 from torch import nn
 
 from lowkey import runtime
-from lowkey.data.pairs import PairExamples
+from lowkey.data.prefetch import Prefetch
 from lowkey.data.rows import Rows
 from lowkey.errors import ConfigError
 from lowkey.experiments.config import TranslationRecipe
+from lowkey.experiments.pair_data import PairData, prepare_pairs
 from lowkey.experiments.pair_tokenizers import pair_tokenizers, tokenizer_hashes
 from lowkey.experiments.samples import text_samples
 from lowkey.experiments.session import Session, environment, open_session
@@ -78,15 +79,13 @@ class Learner:
 
     Attributes:
         translator: The model with its tokenizers and facts.
-        train: Training pairs.
-        validation: Pairs that choose the best step, by their likelihood.
+        pairs: Training pairs, and those that choose the best step, by their likelihood.
         decoded: Validation rows that are decoded at each evaluation.
         recipe: How to batch and smooth.
     """
 
     translator: Translator
-    train: PairExamples
-    validation: PairExamples
+    pairs: PairData
     decoded: Rows
     recipe: TranslationRecipe
 
@@ -96,6 +95,7 @@ class Learner:
         # Likelihood over all rows: smoother than a score of the few that are decoded.
         self.metric_for_best = "nll"
         self.greater_is_better = False
+        self.ahead = Prefetch(self.pairs.train.chosen)
 
     def epoch(self, epoch: int) -> Sequence[Sequence[int]]:
         """Plans the batches of an epoch.
@@ -106,7 +106,11 @@ class Learner:
         Returns:
             The pairs of each batch.
         """
-        return plan_epoch(self.train.lengths, self.recipe.train, epoch)
+        train = self.pairs.train
+        planned = plan_epoch(train.lengths(epoch), self.recipe.train, epoch)
+        plan = [train.numbers(epoch, ids) for ids in planned]
+        self.ahead.follow(plan)
+        return plan
 
     def loss(self, ids: Sequence[int]) -> StepLoss:
         """Computes the label-smoothed cross-entropy of the target tokens.
@@ -117,7 +121,7 @@ class Learner:
         Returns:
             The sums over the batch; ``nll`` is free of smoothing.
         """
-        batch = self.train.batch(ids, self.translator.device)
+        batch = self.ahead.get(ids).as_batch(self.translator.device)
         logits = self.model(
             batch.source_ids, batch.source_layout, batch.target_input_ids, batch.target_layout
         )
@@ -133,7 +137,7 @@ class Learner:
         Returns:
             nll and perplexity of all, and the scores of the decoded ones.
         """
-        nll = self.translator.nll(self.validation)
+        nll = self.translator.nll(self.pairs.validation)
         scores, _ = self.translator.score(self.decoded, thorough=False)
         values = {name: score.value for name, score in scores.items()}
         return {"nll": nll, "perplexity": float(np.exp(min(nll, 700.0))), **values}
@@ -155,14 +159,9 @@ def _prepare(recipe: TranslationRecipe, splits: Splits, say: Callable[[str], Non
         _refuse_unnumbered(recipe)
         if max_length is None:
             max_length, limit = config.max_positions, "model.max_positions"
-    cut = recipe.data.truncate
-    pairs = [
-        PairExamples.from_rows(
-            rows, source, target, max_length=max_length, truncate=cut, limit=limit
-        )
-        for rows in (splits.train, splits.validation)
-    ]
-    ratios = pairs[0].target_labels.lengths / pairs[0].sources.lengths
+    pairs = prepare_pairs(recipe, splits, (source, target), max_length, limit)
+    first = pairs.first
+    ratios = first.target_labels.lengths / first.sources.lengths
     wanted = recipe.decode
     if wanted.max_ratio is None:
         most = max(float(ratios.max()), wanted.min_ratio)
@@ -176,15 +175,16 @@ def _prepare(recipe: TranslationRecipe, splits: Splits, say: Callable[[str], Non
         environment=environment(device, dtype),
     )
     translator = Translator(model, source, target, facts, device)
-    if pairs[0].num_truncated:
-        say(f"note: {pairs[0].truncated_share:.1%} of the training pairs are cut")
+    if first.num_truncated:
+        say(f"note: {first.truncated_share:.1%} of the training pairs are cut")
+    counted = "training pairs" if splits.stream is None else "pairs in the first window"
     say(
-        f"{len(splits.train):,} training pairs; vocabularies of {source.vocab_size:,} and"
+        f"{len(splits.train):,} {counted}; vocabularies of {source.vocab_size:,} and"
         f" {target.vocab_size:,}; {sum(p.numel() for p in model.parameters()):,} parameters"
         f"{recipe.model.remark()}"
     )
     decoded = spread(splits.validation, recipe.decoded_rows)
-    return Learner(translator, pairs[0], pairs[1], decoded, recipe)
+    return Learner(translator, pairs, decoded, recipe)
 
 
 def _refuse_unnumbered(recipe: TranslationRecipe) -> None:
@@ -234,7 +234,7 @@ def _conclude(splits: Splits, learner: Learner, fit: FitResult, session: Session
                 "training_seconds": fit.seconds,
                 "train_tokens": fit.train_tokens,
                 "peak_memory_mib": fit.peak_memory_mib,
-                "train_rows": len(splits.train),
+                **({} if splits.stream else {"train_rows": len(splits.train)}),
                 f"{name}_rows": len(rows),
                 "disk_bytes": folder_bytes(best),
             },
