@@ -22,6 +22,11 @@ class PairTokenizer(Protocol):
     end_id: int
     vocab_size: int
 
+    @property
+    def unknown_id(self) -> int | None:
+        """The token for what the vocabulary cannot write; None if there is none."""
+        ...
+
     def save(self, folder: Path) -> None:
         """Writes its file.
 
