@@ -12,7 +12,7 @@ from lowkey.experiments import translation as room
 from lowkey.experiments.config import TranslationRecipe
 from lowkey.experiments.translation import new_transformer, train
 from lowkey.models.config import TransformerConfig
-from lowkey.pipelines.bundle import Facts
+from lowkey.pipelines.bundle import Decoding, Facts
 from lowkey.pipelines.load import load
 
 RUN = Path("run")
@@ -59,12 +59,8 @@ def test_facts_say_what_came_of_it(folder):
     assert facts.decode.max_ratio == 1.0
     assert (RUN / "report.html").exists()
     saved = json.loads((RUN / "best" / "lowkey.json").read_text())
-    assert saved["decode"] == {
-        "num_beams": 2,
-        "length_penalty": 1.0,
-        "max_length": 12,
-        "max_ratio": 1.0,
-    }
+    expected = Decoding(num_beams=2, length_penalty=1.0, max_length=12, max_ratio=1.0)
+    assert saved["decode"] == expected.model_dump()
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -198,7 +194,11 @@ def test_learned_positions_bound_what_is_read(folder):
     settings = ["model.positions=learned", "model.max_positions=8", "decode.max_length=8"]
     facts = train(translating(*settings), RUN)
     assert facts.max_length == 8
-    assert load(RUN, device="cpu").translate(["a b c d e " * 9])
+    long = ["a b c d e " * 9]
+    with pytest.raises(DataError, match="has 46 tokens, the model reads 8 at most"):
+        load(RUN, device="cpu").translate(long)
+    with pytest.warns(UserWarning, match="translated in pieces"):
+        assert load(RUN, device="cpu").translate(long, long="split")
     tiny_tasks.write_jsonl(
         folder / "pairs" / "train.jsonl", [{"source": "a " * 9, "target": "b"}] * 4
     )

@@ -86,6 +86,11 @@ def test_prefixes_begin_the_outputs():
         for start, (best, *_) in zip(starts, outputs(prefixes=starts, **options), strict=True):
             assert best.text.split()[: len(start.split())] == start.split()
     assert outputs(prefixes=[""] * 5) == outputs()
+    # Of a text in pieces the first has it, and no other.
+    whole, first, second = "a b c d e f g h a b c d e", "a b c d e f", "g h a b c d e"
+    [[said]] = outputs([whole], prefixes=["x"], long="split")
+    pieces = [outputs([first], prefixes=["x"])[0][0].text, outputs([second])[0][0].text]
+    assert said.text == " ".join(pieces)
 
 
 def test_a_prefix_that_cannot_be_said_is_refused():

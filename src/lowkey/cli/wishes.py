@@ -26,7 +26,9 @@ def _option(help: str, metavar: str | None = None, *names: str) -> Any:
 
 NumBeams = Annotated[int | None, _option("Hypotheses kept for each sentence; 1 is greedy.", "N")]
 Nbest = Annotated[int | None, _option("Outputs for each text, one a line or a list in JSON.", "N")]
-Scores = Annotated[bool, _option("Put the score and a tab in front; in JSON a field.")]
+Scores = Annotated[
+    bool, _option("Put the score and a tab in front; in JSON a field.", None, "--scores")
+]
 Sample = Annotated[bool, _option("Draw tokens at random.", None, "--sample")]
 Temperature = Annotated[float | None, _option("Below 1 samples favour likely tokens.", "X")]
 TopK = Annotated[int | None, _option("Samples choose from the K likeliest tokens.", "K")]

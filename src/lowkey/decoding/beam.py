@@ -19,11 +19,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lowkey.decoding.candidates import Candidates, extend
-from lowkey.decoding.decodable import Decodable, Hypothesis, Prefixes, log_probabilities
+from lowkey.decoding.decodable import Decodable, Hypothesis, Prefixes
 from lowkey.decoding.length_penalty import PenaltyKind
 from lowkey.decoding.length_penalty import length_penalty as penalty_of
 from lowkey.decoding.pool import Pool, collect
-from lowkey.decoding.rules import GivenPrefix, Rule, apply_rules
+from lowkey.decoding.rules import GivenPrefix, Rule
 
 EarlyStopping = bool | Literal["never"]
 
@@ -154,8 +154,8 @@ def beam_search(
     pool = Pool.begin(decodable.num_sentences, num_beams, decodable.device)
     gone, width = [], 1
     while len(live.sentences):
-        log_probs = log_probabilities(decodable.step(live.tokens[:, -1]))
-        candidates = extend(live, apply_rules(rules, live, log_probs), width, num_beams)
+        logits = decodable.step(live.tokens[:, -1])
+        candidates = extend(live, logits, rules, width, num_beams)
         pool = _pool_ends(pool, live, candidates, end_id, scoring)
         width = min(num_beams, width * (decodable.vocab_size - 1))
         ends_last = (candidates.tokens == end_id).int().argsort(dim=1, stable=True)

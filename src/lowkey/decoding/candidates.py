@@ -1,12 +1,14 @@
 """The extensions that a beam search looks at in one step."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lowkey.decoding.decodable import Prefixes
+from lowkey.decoding.decodable import Prefixes, log_probabilities
+from lowkey.decoding.rules import Rule, apply_rules
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,11 @@ class Candidates:
 
 
 def extend(
-    live: Prefixes, log_probs: Float[Tensor, "rows vocab"], width: int, num_beams: int
+    live: Prefixes,
+    logits: Float[Tensor, "rows vocab"],
+    rules: Sequence[Rule],
+    width: int,
+    num_beams: int,
 ) -> Candidates:
     """Returns the best extensions of each sentence, twice as many as beams.
 
@@ -45,15 +51,22 @@ def extend(
 
     Args:
         live: The prefixes.
-        log_probs: Log probabilities of their next tokens.
+        logits: Logits of their next tokens.
+        rules: What restricts the choice.
         width: Prefixes of each sentence.
         num_beams: Prefixes that a sentence may have.
 
     Returns:
         The best extensions of each sentence.
     """
-    gains, tokens = _top(log_probs, min(2 * num_beams, log_probs.shape[1]))
+    count = min(2 * num_beams, logits.shape[1])
+    if rules:
+        gains, tokens = _top(apply_rules(rules, live, log_probabilities(logits)), count)
+    else:  # the same, in fewer passes over the vocabulary
+        best, tokens = _top(logits, count)
+        gains = best - logits.logsumexp(dim=1, keepdim=True)
     sums = live.sums[:, None] + gains
+    sums = sums.masked_fill(sums.isnan(), -torch.inf)
     rows = torch.arange(len(sums), device=sums.device)[:, None].expand_as(tokens)
     by_sentence = Candidates(*(t.reshape(-1, width * t.shape[1]) for t in (sums, rows, tokens)))
     order = by_sentence.sums.argsort(dim=1, descending=True, stable=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lowkey.decoding.decodable import Decodable, Hypothesis
+from lowkey.decoding.decodable import Decodable, Hypothesis, Prefixes
 from lowkey.decoding.paths import follow
 from lowkey.decoding.rules import Rule
 
@@ -45,7 +45,7 @@ def greedy(
     """
     found = follow(
         decodable,
-        lambda _, scores: scores.argmax(dim=1),
+        _likeliest,
         begin_id=begin_id,
         end_id=end_id,
         max_length=max_length,
@@ -53,3 +53,8 @@ def greedy(
         prefixes=prefixes,
     )
     return [hypothesis for (hypothesis,) in found]
+
+
+def _likeliest(live: Prefixes, scores: Tensor) -> Tensor:
+    """Chooses for each row; of equals the lowest id."""
+    return scores.argmax(dim=1)

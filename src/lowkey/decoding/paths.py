@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from lowkey.decoding.decodable import Decodable, Hypothesis, Prefixes, Rows, log_probabilities
+from lowkey.decoding.decodable import Decodable, Hypothesis, Prefixes, Rows
 from lowkey.decoding.rules import GivenPrefix, Rule, apply_rules
 
 Choice = Callable[[Prefixes, Tensor], Tensor]
@@ -95,9 +95,9 @@ def follow(
         before = live.prefixes
         scores = apply_rules(rules, before, logits)
         tokens = choose(before, scores)
-        gains = log_probabilities(logits).gather(1, tokens[:, None]).squeeze(1)
+        gains = logits.gather(1, tokens[:, None]).squeeze(1) - logits.logsumexp(dim=1)
         gains = gains.masked_fill(before.given > before.length, 0.0)
-        allowed = scores.gather(1, tokens[:, None]).squeeze(1).isfinite()
+        allowed = scores.gather(1, tokens[:, None]).squeeze(1).isfinite() & ~gains.isnan()
         live = live.extend(tokens, gains.masked_fill(~allowed, -torch.inf), end_id)
         going = (live.lengths < 0).view(-1, num_paths).any(dim=1).repeat_interleave(num_paths)
         gone.append(live.move((~going).nonzero().flatten()))

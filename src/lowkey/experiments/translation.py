@@ -162,16 +162,12 @@ def _prepare(recipe: TranslationRecipe, splits: Splits, say: Callable[[str], Non
     pairs = prepare_pairs(recipe, splits, (source, target), max_length, limit)
     first = pairs.first
     ratios = first.target_labels.lengths / first.sources.lengths
-    wanted = recipe.decode
-    if wanted.max_ratio is None:
-        most = max(float(ratios.max()), wanted.min_ratio)
-        wanted = wanted.model_copy(update={"max_ratio": most})
     facts = Facts(
         kind="translation",
         task=recipe.metrics,
         method="scratch",
         max_length=max_length,
-        decode=Decoding(**wanted.model_dump()),
+        decode=Decoding.of(recipe.decode, longest_ratio=float(ratios.max())),
         environment=environment(device, dtype),
     )
     translator = Translator(model, source, target, facts, device)

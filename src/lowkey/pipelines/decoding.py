@@ -27,6 +27,23 @@ class Decoding(DecodeConfig):
     banned_ids: list[_TokenId] = Field(default=[], max_length=100_000)
     end_at_limit: bool = False
 
+    @classmethod
+    def of(cls, config: DecodeConfig, *, longest_ratio: float) -> "Decoding":
+        """Takes over what a recipe says.
+
+        Args:
+            config: The keys of its ``decode``.
+            longest_ratio: The largest ratio of target to source tokens among the training
+                pairs: the bound where the recipe gives none.
+
+        Returns:
+            How the bundle decodes.
+        """
+        values = config.model_dump()
+        if config.max_ratio is None:
+            values["max_ratio"] = max(longest_ratio, config.min_ratio)
+        return cls(**values)
+
     def changed(self, **changes: Any) -> "Decoding":
         """Changes some keys for one prediction; one that asks for samples asks for one beam.
 

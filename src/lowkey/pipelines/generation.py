@@ -10,7 +10,8 @@ from lowkey import runtime
 from lowkey.data.batching import plan_evaluation_batches
 from lowkey.data.pair_tokenizer import PairTokenizer
 from lowkey.data.pairs import flat_batch
-from lowkey.errors import DataError, shown
+from lowkey.errors import ConfigError, DataError, shown
+from lowkey.models.config import TransformerConfig
 from lowkey.pipelines.batch_search import BatchSearch
 from lowkey.pipelines.decoding import Decoding, refuse_nbest
 from lowkey.pipelines.long_texts import Long, fit_texts
@@ -89,7 +90,7 @@ def generate(translator: "Translator", texts: Sequence[str], request: Request) -
     """
     decoding, nbest = request.decoding, request.nbest
     refuse_nbest(decoding, nbest, split=request.long == "split")
-    translator.refuse_unnumbered(decoding)
+    _refuse_unnumbered(translator.model.config, decoding)
     numbers = request.numbers or range(1, len(texts) + 1)
     places = request.places or [f"text {number}" for number in numbers]
     prefixes = _prefixes(request, translator.target_tokenizer, places)
@@ -129,6 +130,13 @@ def generate(translator: "Translator", texts: Sequence[str], request: Request) -
         if request.tell:
             request.tell(len(ids))
     return Generated(_joined(found, fitting.owners, len(texts)), fitting.num_long)
+
+
+def _refuse_unnumbered(config: TransformerConfig, decoding: Decoding) -> None:
+    """Refuses outputs longer than learned positions can number."""
+    if config.positions == "learned" and decoding.max_length > config.max_positions:
+        what = f"max_length {decoding.max_length} is more than the model numbers"
+        raise ConfigError(what, fix=f"set it to {config.max_positions} or less")
 
 
 def answer(outputs: Sequence[Output], *, nbest: int, scores: bool) -> dict[str, Any]:

@@ -12,12 +12,11 @@ from lowkey.data.existing_tokenizer import load_tokenizer
 from lowkey.data.pair_tokenizer import PairTokenizer, refuse_other_size
 from lowkey.data.pairs import PairExamples
 from lowkey.data.rows import Rows
-from lowkey.errors import ConfigError
 from lowkey.files import write_json, write_tensors
 from lowkey.metrics.intervals import Score
 from lowkey.models.transformer import Transformer
 from lowkey.pipelines.bundle import Decoding, Facts
-from lowkey.pipelines.generation import Output, Request, answer, generate
+from lowkey.pipelines.generation import Request, answer, generate
 from lowkey.pipelines.long_texts import Long, long_note
 from lowkey.pipelines.text_scores import allowed_targets, text_scores
 from lowkey.pipelines.transformer_files import CONFIG, WEIGHTS, load_model, refuse_misfit
@@ -155,20 +154,6 @@ class Translator:
         numbered = config.max_positions if config.positions == "learned" else None
         return min(filter(None, (self.facts.max_length, numbered)), default=None)
 
-    def refuse_unnumbered(self, decoding: Decoding) -> None:
-        """Refuses outputs longer than learned positions can number.
-
-        Args:
-            decoding: How sentences are to be decoded.
-
-        Raises:
-            ConfigError: If they may be too long.
-        """
-        config = self.model.config
-        if config.positions == "learned" and decoding.max_length > config.max_positions:
-            what = f"max_length {decoding.max_length} is more than the model numbers"
-            raise ConfigError(what, fix=f"set it to {config.max_positions} or less")
-
     def translate(
         self,
         texts: Sequence[str],
@@ -193,9 +178,8 @@ class Translator:
             ConfigError: If the changes are wrong or do not fit each other.
             DataError: If a text or a prefix is too long, or a prefix cannot be said.
         """
-        decoding = self.decoding.changed(**changes)
-        request = Request(decoding, long=long, prefixes=prefixes)
-        return [outputs[0].text for outputs in self._generate(texts, request)]
+        answers = self.predict(texts, prefixes=prefixes, long=long, **changes)
+        return [answer["text"] for answer in answers]
 
     def predict(
         self,
@@ -229,20 +213,13 @@ class Translator:
         """
         decoding = self.decoding.changed(**changes)
         request = Request(decoding, nbest=nbest, long=long, prefixes=prefixes)
-        return [
-            answer(outputs, nbest=nbest, scores=scores)
-            for outputs in self._generate(texts, request)
-        ]
-
-    def _generate(self, texts: Sequence[str], request: Request) -> list[list[Output]]:
-        """Translates; what was cut or split is told in a warning."""
         training = self.model.training
         self.model.eval()
         generated = generate(self, texts, request)
         self.model.train(training)
-        if note := long_note(generated.num_long, self.longest_source, request.long):
-            warnings.warn(note, stacklevel=3)
-        return generated.outputs
+        if note := long_note(generated.num_long, self.longest_source, long):
+            warnings.warn(note, stacklevel=2)
+        return [answer(one, nbest=nbest, scores=scores) for one in generated.outputs]
 
     def score(self, rows: Rows, *, thorough: bool = True) -> tuple[dict[str, Score], list[str]]:
         """Measures how good the outputs are; sources that are too long are cut, with a warning.
