@@ -6,7 +6,14 @@ from pathlib import Path
 
 from benchmarks.side_by_side import write_report
 
-NAMES = ("lora_step", "translation_step", "attention_kernels", "demo")
+NAMES = (
+    "lora_step",
+    "translation_step",
+    "attention_kernels",
+    "loading_stall",
+    "data_memory",
+    "demo",
+)
 
 
 def main(arguments: list[str] | None = None) -> None:

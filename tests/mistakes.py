@@ -302,8 +302,8 @@ MISTAKES = [
     Mistake(
         53,
         2,
-        r"error: .*data\.streaming would stop the run when a text that is empty or too long comes by"
-        r" — set data\.empty: drop and data\.truncate: true, with data\.max_length",
+        r"error: .*data\.streaming would stop the run when a text that is empty or too long comes "
+        r"by — set data\.empty: drop and data\.truncate: true, with data\.max_length",
         setting(TRANSLATE, "data.streaming=true"),
         {},
     ),
