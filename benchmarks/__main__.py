@@ -10,6 +10,8 @@ NAMES = (
     "lora_step",
     "translation_step",
     "attention_kernels",
+    "loading_stall",
+    "data_memory",
     "demo",
     "toy_tasks",
     "pronounce",

@@ -151,8 +151,7 @@ MISTAKES = [
         28,
         66,
         r"error: model\.path: old holds only pytorch_model\.bin, a pickle file that can run code "
-        r"when opened — lowkey convert old OUT makes a folder with model\.safetensors; "
-        r"then give OUT",
+        r"when opened — .* call save_pretrained, which writes model\.safetensors; .*",
         setting(CLASSIFY, "model.path=old"),
         {"old/config.json": "{}", "old/pytorch_model.bin": b"\x80\x04."},
     ),
@@ -303,9 +302,8 @@ MISTAKES = [
     Mistake(
         53,
         2,
-        r"error: .*data\.streaming would stop the run when a text that is empty or too long"
-        r" comes by"
-        r" — set data\.empty: drop and data\.truncate: true, with data\.max_length",
+        r"error: .*data\.streaming would stop the run when a text that is empty or too long comes "
+        r"by — set data\.empty: drop and data\.truncate: true, with data\.max_length",
         setting(TRANSLATE, "data.streaming=true"),
         {},
     ),

@@ -125,6 +125,7 @@ def test_windows_in_order_are_read_without_skipping(monkeypatch):
     stream = opened("anything", window=5)
     for n in range(4):
         stream.window(n)
-    stream.window(1)
+    stream.window(4)
     assert begun[:3] == [0, 0, 0]  # windows 0, 2 and 4, each the first of a pass
-    assert begun[3] == 5  # one that is not the next is skipped to
+    opened("anything", window=5).window(1)
+    assert 5 in begun  # a run that is resumed skips to its window
