@@ -29,6 +29,7 @@ BANNED_NAMES = {"utils", "helpers", "common", "misc", "base", "core"}
 ACROSS_MODULES = {
     "test_architecture.py",
     "test_checks.py",
+    "test_debian_descriptions.py",
     "test_dangers.py",
     "test_docstrings.py",
     "test_docs.py",
