@@ -129,3 +129,48 @@ def write_adapter(folder: Path, model: Any, *, seed: int = 1, **options: Any) ->
                 parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.3)
     wrapped.save_pretrained(folder)
     return wrapped.eval()
+
+
+MARIAN_SIZES: dict[str, Any] = {
+    "vocab_size": 37,
+    "d_model": 16,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4,
+    "encoder_ffn_dim": 24,
+    "decoder_ffn_dim": 24,
+    "activation_function": "swish",
+    "max_position_embeddings": 64,
+    "scale_embedding": True,
+    "pad_token_id": 36,
+    "decoder_start_token_id": 36,
+    "eos_token_id": 0,
+    "forced_eos_token_id": 0,
+}
+
+
+def marian(*, seed: int = 0, **changes: Any) -> Any:
+    """A random MarianMTModel of transformers in evaluation mode, its positions as they are."""
+    from transformers import MarianConfig, MarianMTModel
+
+    model = MarianMTModel(MarianConfig(**MARIAN_SIZES | changes))
+    fixed = {n: p.clone() for n, p in model.named_parameters() if "embed_positions" in n}
+    randomise(model, seed=seed)
+    generator = torch.Generator().manual_seed(seed + 1)
+    with torch.no_grad():
+        for name, positions in fixed.items():
+            model.get_parameter(name).copy_(positions)
+        bias = model.final_logits_bias
+        bias.copy_(torch.randn(bias.shape, generator=generator))
+    model.generation_config.bad_words_ids = [[model.config.pad_token_id]]
+    model.generation_config.max_length = 24
+    model.generation_config.num_beams = 3
+    return model.eval()
+
+
+def write_marian(folder: Path, *, seed: int = 0, **changes: Any) -> Any:
+    """Saves a random MarianMTModel as transformers does, and returns it."""
+    model = marian(seed=seed, **changes)
+    model.save_pretrained(folder)
+    return model
