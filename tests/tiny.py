@@ -6,6 +6,7 @@ transformers and peft are imported where they are used: tests that need neither 
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -174,3 +175,66 @@ def write_marian(folder: Path, *, seed: int = 0, **changes: Any) -> Any:
     model = marian(seed=seed, **changes)
     model.save_pretrained(folder)
     return model
+
+
+ENGLISH = (
+    "the cat sat on a mat and dogs ran over hills while birds sang about many small red houses"
+)
+GERMAN = (
+    "die Katze saß auf einer Matte und Hunde liefen über Hügel während Vögel von Häusern sangen"
+)
+
+
+def sentences(words: str, count: int, *, seed: int = 0) -> list[str]:
+    """Random sentences of some words."""
+    import random
+
+    draw = random.Random(seed)
+    return [" ".join(draw.choices(words.split(), k=draw.randint(2, 7))) for _ in range(count)]
+
+
+@lru_cache
+def pieces(words: str, vocab_size: int = 45) -> bytes:
+    """A SentencePiece model of some words."""
+    import io
+
+    import sentencepiece
+
+    content = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(sentences(words, 300)),
+        model_writer=content,
+        vocab_size=vocab_size,
+        hard_vocab_limit=False,
+        character_coverage=1.0,
+        minloglevel=2,
+    )
+    return content.getvalue()
+
+
+def piece_vocabulary(*models: bytes, codes: Sequence[str] = ()) -> dict[str, int]:
+    """The vocabulary of Marian: its end first, its padding last, ids of its own."""
+    import sentencepiece
+
+    tokens = ["</s>", "<unk>", *codes]
+    for model in models:
+        opened = sentencepiece.SentencePieceProcessor(model_proto=model)
+        tokens += [opened.id_to_piece(i) for i in range(3, opened.get_piece_size())][::-1]
+    return {token: i for i, token in enumerate(dict.fromkeys([*tokens, "<pad>"]))}
+
+
+def write_marian_tokenizers(folder: Path, *, separate: bool = False, codes=()) -> int:
+    """Writes the tokenizer files of a Marian folder, and returns the size of a vocabulary."""
+    folder.mkdir(exist_ok=True)
+    source, target = pieces(ENGLISH), pieces(GERMAN)
+    (folder / "source.spm").write_bytes(source)
+    (folder / "target.spm").write_bytes(target)
+    settings: dict[str, Any] = {"separate_vocabs": separate, "tokenizer_class": "MarianTokenizer"}
+    vocabulary = piece_vocabulary(source, target, codes=codes)
+    if separate:
+        vocabulary = piece_vocabulary(source, codes=codes)
+        settings["target_vocab_file"] = "target_vocab.json"
+        (folder / "target_vocab.json").write_text(json.dumps(piece_vocabulary(target)))
+    (folder / "vocab.json").write_text(json.dumps(vocabulary))
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    return len(vocabulary)

@@ -122,10 +122,8 @@ def _refuse_unequal_copies(
     """Refuses tables that the config calls one and the file holds twice, differently."""
     for name, (read, *copies) in tables.items():
         for key in copies:
-            same = infos[key].shape == tuple(tensors[name].shape)
-            if not same or not torch.equal(
-                read_tensors(path, names=[key])[key].float(), tensors[name]
-            ):
+            copy = read_tensors(path, names=[key])[key].float()
+            if not torch.equal(copy, tensors[name]):
                 raise DataError(
                     f"{shown(key)} and {shown(read)} differ, but config.json says they are one",
                     where=str(path),
