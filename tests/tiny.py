@@ -177,12 +177,8 @@ def write_marian(folder: Path, *, seed: int = 0, **changes: Any) -> Any:
     return model
 
 
-ENGLISH = (
-    "the cat sat on a mat and dogs ran over hills while birds sang about many small red houses"
-)
-GERMAN = (
-    "die Katze saß auf einer Matte und Hunde liefen über Hügel während Vögel von Häusern sangen"
-)
+ENGLISH = "the cat sat on a mat and dogs ran over hills while birds sang about small red houses"
+GERMAN = "die Katze saß auf einer Matte und Hunde liefen über Hügel während Vögel sangen"
 
 
 def sentences(words: str, count: int, *, seed: int = 0) -> list[str]:
