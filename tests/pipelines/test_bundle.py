@@ -60,7 +60,7 @@ def test_a_folder_without_facts_is_no_bundle(tmp_path):
         ({"decode": {"max_length": -1}}, "decode.max_length: "),
         ({"decode": {"max_ratio": 1e300}}, "decode.max_ratio: "),
         ({"decode": {"length_penalty": "long"}}, "decode.length_penalty: "),
-        ({"decode": {"temperature": 1}}, "decode.temperature: "),
+        ({"decode": {"heat": 1}}, "decode.heat: "),
         ({"metrics": {"accuracy": [1]}}, "metrics.accuracy: "),
         ({"counts": {"parameters": "many"}}, "counts.parameters"),
         ({"samples": [{"source": {"a": 1}}]}, "samples.0.source"),

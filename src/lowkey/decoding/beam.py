@@ -5,70 +5,80 @@ finished hypotheses. One step extends every live prefix of every sentence at onc
 
     step -> candidates -> pool what ends -> keep the best that does not -> move the state
 
-The state (:class:`~lowkey.decoding.decodable.Prefixes`, and the decodable's own) is moved by
-one index of rows, from which the rows of a stopped sentence are missing.
+The state (:class:`~lowkey.decoding.decodable.Prefixes`, the pool and the decodable's own) is
+moved by one index of rows, from which the rows of a stopped sentence are missing. No step
+loops over sentences or beams.
 """
 
-from bisect import insort
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lowkey.decoding.decodable import Decodable, Hypothesis, Prefixes
+from lowkey.decoding.candidates import Candidates, extend
+from lowkey.decoding.decodable import Decodable, Hypothesis, Prefixes, log_probabilities
+from lowkey.decoding.length_penalty import PenaltyKind
+from lowkey.decoding.length_penalty import length_penalty as penalty_of
+from lowkey.decoding.pool import Pool, collect
+from lowkey.decoding.rules import GivenPrefix, Rule, apply_rules
 
 EarlyStopping = bool | Literal["never"]
 
 
 @dataclass(frozen=True)
-class Candidates:
-    """The best one-token extensions of each live sentence, best first.
+class Scoring:
+    """How finished hypotheses are scored, and when a sentence stops.
 
     Attributes:
-        sums: Sum of log probabilities; minus infinity marks an impossible extension.
-        rows: The row each one extends.
-        tokens: The token it appends.
+        exponent: Exponent of the length.
+        kind: How the length counts.
+        early_stopping: When a sentence with a full pool stops; see ``beam_search``.
     """
 
-    sums: Float[Tensor, "sentences candidates"]
-    rows: Int[Tensor, "sentences candidates"]
-    tokens: Int[Tensor, "sentences candidates"]
+    exponent: float
+    kind: PenaltyKind
+    early_stopping: EarlyStopping
 
-    def choose(self, columns: Int[Tensor, "sentences chosen"]) -> "Candidates":
-        """Returns the candidates in these columns.
+    def score(
+        self, sums: Float[Tensor, "*shape"], lengths: Int[Tensor, "*shape"]
+    ) -> Float[Tensor, "*shape"]:
+        """Divides sums of log probabilities by the penalty of their lengths.
 
         Args:
-            columns: For each sentence, columns in their new order.
+            sums: The sums.
+            lengths: Tokens that were chosen, given ones not among them.
 
         Returns:
-            The chosen candidates.
+            The scores.
         """
-        chosen = (t.gather(1, columns) for t in (self.sums, self.rows, self.tokens))
-        return Candidates(*chosen)
+        # Nothing has ended where nothing was chosen yet; the 1 only avoids a division by zero.
+        return sums / penalty_of(lengths.clamp(min=1), self.exponent, self.kind)
 
-
-@dataclass
-class Pool:
-    """The best hypotheses of one sentence so far, best first."""
-
-    size: int
-    hypotheses: list[Hypothesis] = field(default_factory=list)
-
-    def add(self, hypothesis: Hypothesis) -> None:
-        """Keeps a hypothesis if it is among the best; of equals the earlier stays.
+    def can_improve(
+        self, pool: Pool, live: Prefixes, best: Candidates
+    ) -> Bool[Tensor, " sentences"]:
+        """Tells which sentences go on.
 
         Args:
-            hypothesis: The newcomer.
-        """
-        insort(self.hypotheses, hypothesis, key=lambda kept: -kept.score)
-        del self.hypotheses[self.size :]
+            pool: What has ended.
+            live: The prefixes before this step.
+            best: Those that the sentences would go on with.
 
-    @property
-    def bar(self) -> float:
-        """The score a newcomer must beat."""
-        return self.hypotheses[-1].score if len(self.hypotheses) == self.size else -torch.inf
+        Returns:
+            Whether something better may come.
+        """
+        length, rows = live.length + 1, best.rows[:, 0]
+        limits, given = live.limits[rows], live.given[rows]
+        to_the_end = self.early_stopping == "never" and self.exponent > 0
+        kindest = limits if to_the_end else torch.full_like(limits, length)
+        bounds = self.score(best.sums[:, 0], kindest - given)
+        # A pool with room has a bar of minus infinity, which every possible prefix beats.
+        bars = pool.bars
+        full = bars.isfinite() & (self.early_stopping is True)
+        return (bounds > bars) & (limits > length) & ~full
 
 
 @torch.inference_mode()
@@ -80,14 +90,20 @@ def beam_search(
     max_length: int | Tensor,
     num_beams: int,
     length_penalty: float = 1.0,
+    length_penalty_kind: PenaltyKind = "average",
     num_return: int = 1,
     early_stopping: EarlyStopping = False,
+    rules: Sequence[Rule] = (),
+    prefixes: Sequence[Sequence[int]] | None = None,
 ) -> list[list[Hypothesis]]:
     r"""Finds likely continuations of every sentence, whatever its batch mates.
 
     The score of a hypothesis of :math:`n` tokens, its end token included, is
 
-    .. math:: \frac{1}{n^{\text{length\_penalty}}} \sum_{t=1}^{n} \log p(y_t \mid y_{<t}).
+    .. math:: \frac{1}{n^{\text{length\_penalty}}} \sum_{t=1}^{n} \log p(y_t \mid y_{<t})
+
+    or has the divisor of Wu et al. (see ``length_penalty.py``). Tokens of a given prefix count
+    neither in the sum nor in :math:`n`.
 
     Candidates, pool and stopping rule are those of ``transformers``: at each step the
     ``2 * num_beams`` best extensions are looked at; those of the first ``num_beams`` that
@@ -103,118 +119,73 @@ def beam_search(
         max_length: Tokens a sentence may have, its end token included: one number, or one
             per sentence. Hypotheses cut off there compete by score, as unfinished.
         num_beams: Live prefixes and pooled hypotheses a sentence, at least 1. One beam is
-            greedy search.
+            greedy search (with a repetition penalty, one that sees log probabilities).
         length_penalty: Exponent of the length; above 0 favours long hypotheses, below 0
             short ones.
+        length_penalty_kind: "average" or "gnmt".
         num_return: Hypotheses to return a sentence, 1 to ``num_beams``.
         early_stopping: When a sentence with a full pool stops. True: at once. False: when no
             live prefix would beat the worst of the pool if it ended where it stands, which
             can miss a longer hypothesis if ``length_penalty`` is above 0. "never": when none
             can, whatever follows (its sum can only fall, so the bound is that sum over the
             kindest length left); often as slow as decoding to ``max_length``.
+        rules: What restricts the choice; see ``lowkey.decoding.rules``. They see log
+            probabilities, and what they leave of them is summed.
+        prefixes: Tokens that each sentence is made to begin with, perhaps none.
 
     Returns:
         For each sentence its hypotheses, best first: ``num_return`` of them, or as many as
         there are if the vocabulary is too small for that.
 
     Raises:
-        ValueError: If a number is out of its range, or there is not one limit per sentence.
+        ValueError: If a number is out of its range, or there is not one limit per sentence, or
+            a prefix leaves no room.
     """
     if not 1 <= num_return <= num_beams:
         raise ValueError(f"num_return={num_return} must lie between 1 and num_beams={num_beams}")
     if decodable.vocab_size < 2:
         raise ValueError("beam search needs a vocabulary of at least 2 tokens")
-    live = Prefixes.begin(decodable, begin_id, max_length)
-    pools = [Pool(num_beams) for _ in range(decodable.num_sentences)]
-    width = 1
+    scoring = Scoring(length_penalty, length_penalty_kind, early_stopping)
+    rules, given = list(rules), None
+    if prefixes is not None:
+        rules.append(start := GivenPrefix.of(prefixes, decodable.device))
+        given = start.lengths
+    live = Prefixes.begin(decodable, begin_id, max_length, given)
+    pool = Pool.begin(decodable.num_sentences, num_beams, decodable.device)
+    gone, width = [], 1
     while len(live.sentences):
-        candidates = _extend(live, decodable.step(live.tokens[:, -1]), width, num_beams)
-        _pool_ends(pools, live, candidates, end_id, num_beams, length_penalty)
+        log_probs = log_probabilities(decodable.step(live.tokens[:, -1]))
+        candidates = extend(live, apply_rules(rules, live, log_probs), width, num_beams)
+        pool = _pool_ends(pool, live, candidates, end_id, scoring)
         width = min(num_beams, width * (decodable.vocab_size - 1))
         ends_last = (candidates.tokens == end_id).int().argsort(dim=1, stable=True)
         best = candidates.choose(ends_last[:, :width])
-        going = _can_improve(pools, live, best, length_penalty, early_stopping)
-        rows = best.rows[going].flatten()
+        going = scoring.can_improve(pool, live, best)
+        gone.append(pool.move((~going).nonzero().flatten()))
+        stay = going.nonzero().flatten()
+        rows = best.rows[stay].flatten()
         if len(rows):
             decodable.reorder(rows)
-        live = live.move(rows).append(best.tokens[going].flatten(), best.sums[going].flatten())
-    return [pool.hypotheses[:num_return] for pool in pools]
-
-
-def _extend(
-    live: Prefixes, logits: Float[Tensor, "rows vocab"], width: int, num_beams: int
-) -> Candidates:
-    """Returns the best extensions of each sentence, twice as many as beams.
-
-    At most one extension of a row ends it, so at least ``num_beams`` of them live on.
-    """
-    best, tokens = _top(logits, min(2 * num_beams, logits.shape[1]))
-    gains = best - logits.logsumexp(dim=1, keepdim=True)
-    sums = live.sums[:, None] + gains
-    sums = sums.masked_fill(sums.isnan(), -torch.inf)
-    rows = torch.arange(len(sums), device=sums.device)[:, None].expand_as(tokens)
-    by_sentence = Candidates(*(t.reshape(-1, width * t.shape[1]) for t in (sums, rows, tokens)))
-    order = by_sentence.sums.argsort(dim=1, descending=True, stable=True)
-    return by_sentence.choose(order[:, : 2 * num_beams])
-
-
-def _top(
-    logits: Float[Tensor, "rows vocab"], count: int
-) -> tuple[Float[Tensor, "rows count"], Int[Tensor, "rows count"]]:
-    """Returns the largest logits of each row and their tokens; of equals the lower token.
-
-    ``torch.topk`` promises no order among equals. Its pick is sorted here, and a row in
-    which equals stand on both sides of the cut (rare) is sorted whole.
-    """
-    tokens = logits.topk(count, dim=1).indices.sort(dim=1).values
-    values, order = logits.gather(1, tokens).sort(dim=1, descending=True, stable=True)
-    tokens = tokens.gather(1, order)
-    split = (logits >= values[:, -1:]).sum(dim=1) > count
-    if split.any():
-        whole = logits[split].sort(dim=1, descending=True, stable=True)
-        values[split], tokens[split] = whole.values[:, :count], whole.indices[:, :count]
-    return values, tokens
+        pool = pool.move(stay)
+        live = live.move(rows).append(best.tokens[stay].flatten(), best.sums[stay].flatten())
+    return collect(gone, decodable.num_sentences, num_return)
 
 
 def _pool_ends(
-    pools: list[Pool],
-    live: Prefixes,
-    candidates: Candidates,
-    end_id: int,
-    num_beams: int,
-    length_penalty: float,
-) -> None:
+    pool: Pool, live: Prefixes, candidates: Candidates, end_id: int, scoring: Scoring
+) -> Pool:
     """Pools those of the first ``num_beams`` candidates that end or reach their limit."""
-    length = live.length + 1
+    length, places = live.length + 1, pool.scores.shape[1]
     sums, rows, tokens = (
-        t[:, :num_beams] for t in (candidates.sums, candidates.rows, candidates.tokens)
+        t[:, :places] for t in (candidates.sums, candidates.rows, candidates.tokens)
     )
-    leaving = ((tokens == end_id) | (live.limits[rows] == length)) & sums.isfinite()
-    for where in leaving.nonzero().tolist():
-        row, token = int(rows[*where]), int(tokens[*where])
-        finished = token == end_id
-        score = float(sums[*where]) / length**length_penalty
-        token_ids = live.tokens[row, 1:].tolist() + ([] if finished else [token])
-        pools[int(live.sentences[row])].add(Hypothesis(token_ids, score, finished))
+    finished = (tokens == end_id) & sums.isfinite()
+    leaving = finished | ((live.limits[rows] == length) & sums.isfinite())
     # The best of a sentence's candidates is impossible: nothing of it can live on.
-    for row in rows[sums[:, 0].isneginf(), 0].tolist():
-        pool = pools[int(live.sentences[row])]
-        if not pool.hypotheses:
-            pool.add(Hypothesis(live.tokens[row, 1:].tolist(), -torch.inf, finished=False))
-
-
-def _can_improve(
-    pools: list[Pool],
-    live: Prefixes,
-    best: Candidates,
-    length_penalty: float,
-    early_stopping: EarlyStopping,
-) -> Bool[Tensor, " sentences"]:
-    """Returns which sentences go on; ``best`` are the prefixes they would go on with."""
-    length, rows = live.length + 1, best.rows[:, 0]
-    limits = live.limits[rows]
-    bars = best.sums.new_tensor([pools[s].bar for s in live.sentences[rows].tolist()])
-    kindest = limits if early_stopping == "never" and length_penalty > 0 else length
-    bounds = best.sums[:, 0] / kindest**length_penalty
-    # A pool with room has a bar of minus infinity, which every possible prefix beats.
-    return (bounds > bars) & (limits > length) & ~(bars.isfinite() & (early_stopping is True))
+    lost = torch.zeros_like(leaving)
+    lost[:, 0] = sums[:, 0].isneginf() & (pool.lengths[:, 0] < 0)
+    scores = scoring.score(sums, length - live.given[rows])
+    # Neither the end token nor an impossible one is kept.
+    lengths = (length - (finished | lost).long()).masked_fill(~(leaving | lost), -1)
+    longer = torch.cat([live.tokens[rows, 1:], tokens[:, :, None]], dim=2)
+    return pool.add(scores.masked_fill(~leaving, -torch.inf), lengths, finished, longer)

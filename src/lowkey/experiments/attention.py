@@ -6,11 +6,13 @@ from pathlib import Path
 import torch
 
 from lowkey.data.labelled import LabelledExamples
-from lowkey.data.pairs import encode_sources, flat_batch
+from lowkey.data.pairs import flat_batch
 from lowkey.decoding.greedy import greedy
+from lowkey.decoding.rules import Ban
 from lowkey.files import write_bytes, write_text
 from lowkey.nn.layout import SequenceLayout
 from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.long_texts import fit_texts
 from lowkey.pipelines.translator import Translator
 from lowkey.reports.attention import attention_maps, collect_attention
 from lowkey.reports.attention_page import attention_page, attention_png
@@ -54,19 +56,18 @@ def _of_classifier(pipeline: TextClassifier, text: str, pair: str | None) -> lis
 
 def _of_translator(pipeline: Translator, text: str) -> list[AttentionMap]:
     model, device, tokenizer = pipeline.model, pipeline.device, pipeline.target_tokenizer
-    sources, _ = encode_sources(
-        [text], pipeline.source_tokenizer, max_length=pipeline.facts.max_length
-    )
-    source_ids, source_layout = flat_batch(sources, device)
+    fitting = fit_texts([text], pipeline.source_tokenizer, pipeline.longest_source)
+    source_ids, source_layout = flat_batch(fitting.sources, device)
     (found,) = greedy(
         model.start(source_ids, source_layout),
-        begin_id=tokenizer.begin_id,
+        begin_id=pipeline.begin_id,
         end_id=tokenizer.end_id,
         max_length=int(pipeline.decoding.max_length),
+        rules=[Ban(pipeline.decoding.banned_ids)],
     )
     # An output that was cut off at its greatest length has no end token.
     writing = [*found.token_ids, *([tokenizer.end_id] if found.finished else [])]
-    read = [tokenizer.begin_id, *writing[:-1]]
+    read = [pipeline.begin_id, *writing[:-1]]
     layout = SequenceLayout([len(read)], device)
     with collect_attention(model) as weights:
         model(source_ids, source_layout, torch.tensor(read, device=device), layout)

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from lowkey.config import Config
 from lowkey.data.config import DataConfig, TokenizerConfig
+from lowkey.decoding.config import DecodeConfig
 from lowkey.lora.config import LoRAConfig
 from lowkey.models.config import Activation, Count, Positions, Rate, Width, refuse_misfit
 from lowkey.tracking.config import TrackerName
@@ -85,20 +86,6 @@ class Tokenizers(Config):
     source: TokenizerConfig = TokenizerConfig()
     target: TokenizerConfig = TokenizerConfig()
     joint: bool = False
-
-
-class DecodeConfig(Config):
-    """How sentences are decoded.
-
-    Attributes:
-        num_beams: Hypotheses kept for each sentence; 1 is greedy.
-        length_penalty: Exponent of the length that a score is divided by.
-        max_length: Most tokens of an output, the end token included.
-    """
-
-    num_beams: Annotated[int, Field(ge=1, le=256)] = 4
-    length_penalty: Annotated[float, Field(ge=0, le=10)] = 1.0
-    max_length: Annotated[int, Field(ge=1, le=100_000)] = 128
 
 
 class TranslationRecipe(Config):

@@ -160,12 +160,16 @@ def _prepare(recipe: TranslationRecipe, splits: Splits, say: Callable[[str], Non
         for rows in (splits.train, splits.validation)
     ]
     ratios = pairs[0].target_labels.lengths / pairs[0].sources.lengths
+    wanted = recipe.decode
+    if wanted.max_ratio is None:
+        most = max(float(ratios.max()), wanted.min_ratio)
+        wanted = wanted.model_copy(update={"max_ratio": most})
     facts = Facts(
         kind="translation",
         task=recipe.metrics,
         method="scratch",
         max_length=max_length,
-        decode=Decoding(**recipe.decode.model_dump(), max_ratio=float(ratios.max())),
+        decode=Decoding(**wanted.model_dump()),
         environment=environment(device, dtype),
     )
     translator = Translator(model, source, target, facts, device)

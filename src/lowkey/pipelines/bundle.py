@@ -14,25 +14,10 @@ from lowkey.config import Config
 from lowkey.errors import DataError, MissingInputError
 from lowkey.files import read_json, write_json
 from lowkey.metrics.intervals import Score
+from lowkey.pipelines.decoding import Decoding
 
 FACTS_FILE = "lowkey.json"
 Text = Annotated[str, Field(max_length=100_000)]
-
-
-class Decoding(Config):
-    """How a bundle decodes; bounded, for a large number here would fill the memory.
-
-    Attributes:
-        num_beams: Hypotheses kept for each sentence; 1 is greedy.
-        length_penalty: Exponent of the length that a score is divided by.
-        max_length: Most tokens of an output, the end token included.
-        max_ratio: Most tokens of an output for each token of its source; None is no bound.
-    """
-
-    num_beams: Annotated[int, Field(ge=1, le=256)] = 1
-    length_penalty: Annotated[float, Field(ge=0, le=10)] = 1.0
-    max_length: Annotated[int, Field(ge=1, le=100_000)] = 128
-    max_ratio: Annotated[float, Field(ge=0, le=1_000_000)] | None = None
 
 
 class Facts(Config):

@@ -1,33 +1,27 @@
 """A trained Transformer on strings: source texts to target texts."""
 
-import math
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
-from torch import Tensor
 
 from lowkey.data.batching import plan_evaluation_batches
-from lowkey.data.pairs import PairExamples, encode_sources, flat_batch
+from lowkey.data.pairs import PairExamples
 from lowkey.data.rows import Rows
 from lowkey.data.tokenizer import TextTokenizer
-from lowkey.decoding.beam import beam_search
-from lowkey.errors import DataError
-from lowkey.files import read_json, read_tensors, tensor_infos, write_json, write_tensors
+from lowkey.errors import ConfigError, DataError
+from lowkey.files import write_json, write_tensors
 from lowkey.metrics.intervals import Score
-from lowkey.models.config import TransformerConfig
 from lowkey.models.transformer import Transformer
-from lowkey.pipelines.bundle import FACTS_FILE, Decoding, Facts, first_problem
+from lowkey.pipelines.bundle import Decoding, Facts
+from lowkey.pipelines.generation import Output, Request, answer, generate
+from lowkey.pipelines.long_texts import Long, long_note
 from lowkey.pipelines.text_scores import allowed_targets, text_scores
+from lowkey.pipelines.transformer_files import CONFIG, WEIGHTS, load_model, refuse_misfit
 
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
-# Rows times beams times tokens: what one batch of the search holds in its caches.
-SEARCH_TOKENS = 4096
 SCORE_TOKENS = 8192
-# Tokens an output may have beyond what the longest pair of the training, in proportion, would.
-_SLACK = 5
 
 
 class Translator:
@@ -79,8 +73,8 @@ class Translator:
             DataError: If a file is damaged, or the files do not fit each other.
         """
         facts = Facts.read(folder)
-        model = _load_model(folder)
-        _refuse_unnumbered(model.config, facts, folder)
+        model = load_model(folder)
+        refuse_misfit(model.config, facts, folder)
         source = TextTokenizer.load(folder / "source")
         target = TextTokenizer.load(folder / "target")
         for name, tokenizer, rows in (
@@ -156,57 +150,110 @@ class Translator:
         self.model.train(training)
         return total / len(examples.target_labels.values)
 
-    @torch.inference_mode()
-    def translate(self, texts: Sequence[str]) -> list[str]:
+    @property
+    def begin_id(self) -> int:
+        """The token that every output starts from."""
+        own = self.decoding.begin_id
+        return self.target_tokenizer.begin_id if own is None else own
+
+    @property
+    def longest_source(self) -> int | None:
+        """Most tokens of a source, its end token included: as in training, or as numbered."""
+        config = self.model.config
+        numbered = config.max_positions if config.positions == "learned" else None
+        return min(filter(None, (self.facts.max_length, numbered)), default=None)
+
+    def refuse_unnumbered(self, decoding: Decoding) -> None:
+        """Refuses outputs longer than learned positions can number.
+
+        Args:
+            decoding: How sentences are to be decoded.
+
+        Raises:
+            ConfigError: If they may be too long.
+        """
+        config = self.model.config
+        if config.positions == "learned" and decoding.max_length > config.max_positions:
+            what = f"max_length {decoding.max_length} is more than the model numbers"
+            raise ConfigError(what, fix=f"set it to {config.max_positions} or less")
+
+    def translate(
+        self,
+        texts: Sequence[str],
+        *,
+        prefixes: Sequence[str] | None = None,
+        long: Long = "error",
+        **changes: Any,
+    ) -> list[str]:
         """Translates, in the order of the texts.
 
         Args:
             texts: Source texts.
+            prefixes: What the output of each text is made to begin with, perhaps nothing.
+            long: What to do with texts longer than the model reads: "error", "truncate" (cut
+                off their ends) or "split" (translate them in pieces).
+            **changes: Other values for keys of ``decode``, such as ``num_beams=8``.
 
         Returns:
             Target texts.
+
+        Raises:
+            ConfigError: If the changes are wrong or do not fit each other.
+            DataError: If a text or a prefix is too long, or a prefix cannot be said.
         """
-        if not texts:
-            return []
-        training = self.model.training
-        self.model.eval()
-        sources, _ = encode_sources(texts, self.source_tokenizer, max_length=self.facts.max_length)
-        beams = self.decoding.num_beams
-        outputs: dict[int, str] = {}
-        for ids in plan_evaluation_batches(sources.lengths, max(1, SEARCH_TOKENS // beams)):
-            source_ids, layout = flat_batch(sources.take(ids), self.device)
-            found = beam_search(
-                self.model.start(source_ids, layout),
-                begin_id=self.target_tokenizer.begin_id,
-                end_id=self.target_tokenizer.end_id,
-                max_length=self._longest_outputs(layout.lengths),
-                num_beams=beams,
-                length_penalty=self.decoding.length_penalty,
-            )
-            for i, hypotheses in zip(ids, found, strict=True):
-                outputs[i] = self.target_tokenizer.decode(hypotheses[0].token_ids)
-        self.model.train(training)
-        return [outputs[i] for i in range(len(texts))]
+        decoding = self.decoding.changed(**changes)
+        request = Request(decoding, long=long, prefixes=prefixes)
+        return [outputs[0].text for outputs in self._generate(texts, request)]
 
-    def _longest_outputs(self, source_lengths: Tensor) -> Tensor:
-        """Bounds each output, so that one which never ends does not hold up its batch."""
-        ratio = math.inf if self.decoding.max_ratio is None else self.decoding.max_ratio
-        by_source = (source_lengths * ratio).ceil() + _SLACK
-        return by_source.clamp(max=self.decoding.max_length).long().to(self.device)
-
-    def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+    def predict(
+        self,
+        texts: Sequence[str],
+        *,
+        nbest: int = 1,
+        scores: bool = False,
+        prefixes: Sequence[str] | None = None,
+        long: Long = "error",
+        **changes: Any,
+    ) -> list[dict[str, Any]]:
         """Translates, one JSON-ready answer per text.
 
         Args:
             texts: Source texts.
+            nbest: Outputs of each text: the best that the beams found, or so many samples.
+            scores: Whether each output says its score: its log probability over the length
+                penalty.
+            prefixes: What the output of each text is made to begin with, perhaps nothing.
+            long: What to do with texts longer than the model reads, as in ``translate``.
+            **changes: Other values for keys of ``decode``, such as ``num_beams=8``.
 
         Returns:
-            ``{"text"}`` for each, in their order.
+            ``{"text"}`` for each, in their order; with scores ``"score"`` too; with more than
+            one output ``"nbest"``, a list of such answers, of which the first is repeated
+            outside.
+
+        Raises:
+            ConfigError: If the changes are wrong or do not fit each other.
+            DataError: If a text or a prefix is too long, or a prefix cannot be said.
         """
-        return [{"text": text} for text in self.translate(texts)]
+        decoding = self.decoding.changed(**changes)
+        request = Request(decoding, nbest=nbest, long=long, prefixes=prefixes)
+        return [
+            answer(outputs, nbest=nbest, scores=scores)
+            for outputs in self._generate(texts, request)
+        ]
+
+    def _generate(self, texts: Sequence[str], request: Request) -> list[list[Output]]:
+        """Translates; what was cut or split is told in a warning."""
+        training = self.model.training
+        self.model.eval()
+        generated = generate(self, texts, request)
+        self.model.train(training)
+        if note := long_note(generated.num_long, self.longest_source, request.long):
+            warnings.warn(note, stacklevel=3)
+        return generated.outputs
 
     def score(self, rows: Rows) -> tuple[dict[str, Score], list[str]]:
-        """Measures how good the outputs are.
+        """Measures how good the outputs are; sources that are too long are cut, with a warning.
 
         Args:
             rows: Rows with source and target, and perhaps alternatives.
@@ -214,35 +261,5 @@ class Translator:
         Returns:
             The scores by name, and the outputs they are of.
         """
-        outputs = self.translate(rows.column("source"))
+        outputs = self.translate(rows.column("source"), long="truncate")
         return text_scores(outputs, allowed_targets(rows), self.facts.task), outputs
-
-
-def _refuse_unnumbered(config: TransformerConfig, facts: Facts, folder: Path) -> None:
-    """Refuses facts that let in, or out, more tokens than learned positions can number."""
-    longest = max(facts.max_length or math.inf, (facts.decode or Decoding()).max_length)
-    if config.positions == "learned" and longest > config.max_positions:
-        what = f"texts may have {longest} tokens, but the model numbers {config.max_positions}"
-        raise DataError(what, where=str(folder / FACTS_FILE))
-
-
-def _load_model(folder: Path) -> Transformer:
-    """Checks sizes against the header of the weights before anything is allocated."""
-    path = folder / WEIGHTS
-    try:
-        config = TransformerConfig.model_validate(read_json(folder / CONFIG))
-    except ValidationError as error:
-        raise DataError(first_problem(error), where=str(folder / CONFIG)) from None
-    with torch.device("meta"):
-        expected = {n: tuple(p.shape) for n, p in Transformer(config).named_parameters()}
-    found = {name: info.shape for name, info in tensor_infos(path).items()}
-    if found != expected:
-        odd = sorted(n for n in expected.keys() | found.keys() if expected.get(n) != found.get(n))
-        raise DataError(
-            f"{path} does not fit {CONFIG}: {odd[0]} is {found.get(odd[0], 'missing')},"
-            f" expected {expected.get(odd[0], 'nothing')}",
-            fix="the two files are of different models",
-        )
-    model = Transformer(config)
-    model.load_state_dict(read_tensors(path), strict=False)
-    return model
