@@ -38,8 +38,14 @@ bench: $(installed)-dev ## the speed claims, side by side with the rivals (close
 	$(python) -m benchmarks translation_step $(ARGS)
 	$(python) -m benchmarks attention_kernels $(ARGS)
 
-results: $(installed)-dev ## publish one benchmark: make results NAME=lora_step
-	@test -n "$(NAME)" || { echo "Which one? make results NAME=lora_step" >&2; exit 2; }
+# 'make results pronounce' and 'make results NAME=pronounce' are the same.
+ifeq (results,$(firstword $(MAKECMDGOALS)))
+NAME ?= $(word 2,$(MAKECMDGOALS))
+$(eval $(wordlist 2,99,$(MAKECMDGOALS)):;@:)
+endif
+
+results: $(installed)-dev ## publish one benchmark: make results pronounce
+	@test -n "$(NAME)" || { echo "Which one? make results pronounce" >&2; exit 2; }
 	$(python) -m benchmarks $(NAME) --out benchmarks/results/$(NAME).json $(ARGS)
 
 docs: $(installed)-docs ## build the site into site/

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.side_by_side import write_report
 
-NAMES = ("lora_step", "translation_step", "attention_kernels", "demo")
+NAMES = ("lora_step", "translation_step", "attention_kernels", "demo", "pronounce", "translate")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -18,12 +18,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", choices=NAMES)
     parser.add_argument("--quick", action="store_true", help="few steps: a look, not a result")
+    parser.add_argument("--budget", choices=("full", "quick"), help="quick: the same as --quick")
     parser.add_argument("--one-core", action="store_true", help="leave out the pass on all cores")
     parser.add_argument("--out", type=Path, help="where to write the figures as JSON")
     options = parser.parse_args(arguments)
     module = importlib.import_module(f"benchmarks.{options.name}")
     passes = ("one core",) if options.one_core else ("one core", "all cores")
-    report = module.run(quick=options.quick, passes=passes)
+    quick = options.quick or options.budget == "quick"
+    report = module.run(quick=quick, passes=passes)
     print(module.show(report))
     if options.out:
         write_report(report, options.out)

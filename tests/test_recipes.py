@@ -91,6 +91,7 @@ def test_a_recipe_to_fill_in_shows_the_defaults_that_hold(name: str, tmp_path: P
     departures = {
         "data.max_length",
         "model.norm",
+        "model.size",
         *(f"train.{key}" for key in ("learning_rate", "lr_scheduler_type", "warmup_steps")),
         *(f"train.{key}" for key in ("num_train_epochs", "adam_beta2", "adam_epsilon")),
         "train.label_smoothing_factor",

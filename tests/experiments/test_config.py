@@ -5,6 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from lowkey.config import dump_recipe, load_recipe
+from lowkey.errors import ConfigError
 from lowkey.experiments.config import (
     LEARNING_RATES,
     TASKS_TO_COME,
@@ -12,6 +13,7 @@ from lowkey.experiments.config import (
     TransformerSizes,
     TranslationRecipe,
 )
+from lowkey.training.changes import refuse_changes
 
 DATA = {"train": "a.jsonl"}
 
@@ -81,6 +83,67 @@ def test_sizes_that_no_transformer_has_are_refused():
     with pytest.raises(ValidationError, match="sinusoidal positions need an even d_model, got 15"):
         TransformerSizes(d_model=15, num_heads=3)
     assert TransformerSizes(d_model=15, num_heads=3, positions="learned").d_model == 15
+
+
+def translation(folder, model="", settings=()):
+    text = f"data: {{train: a.jsonl}}\nmodel: {{{model}}}\n"
+    (folder / "t.yaml").write_text(text)
+    return load_recipe(TranslationRecipe, folder / "t.yaml", settings)
+
+
+def test_a_size_fills_what_the_recipe_and_the_command_line_leave_open(tmp_path):
+    model = translation(tmp_path, "size: base, num_heads: 4", ["model.d_ff=99"]).model
+    assert (model.d_model, model.num_heads, model.d_ff, model.attention_dropout) == (512, 4, 99, 0)
+    assert translation(tmp_path, "d_ff: 7", ["model.size=big"]).model.d_model == 1024
+
+
+def test_the_recipe_of_a_run_spells_the_size_out(tmp_path):
+    begun = translation(tmp_path, "size: base, dropout: 0.2, norm: pre")
+    (tmp_path / "config.yaml").write_text(dump_recipe(begun))
+    assert "d_model: 512\n" in (tmp_path / "config.yaml").read_text()
+    again = load_recipe(TranslationRecipe, tmp_path / "config.yaml")
+    assert again == begun
+    refuse_changes(begun, again, run=tmp_path)
+    other = load_recipe(TranslationRecipe, tmp_path / "config.yaml", ["model.size=big"])
+    assert other.model.d_model == 512  # what is spelled out wins, and is told
+    assert "size big but d_model 512, num_heads 8" in other.model.remark()
+    with pytest.raises(ConfigError, match=r'model\.size was "base", is now "big"'):
+        refuse_changes(begun, other, run=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            "size: bsae",
+            't.yaml:2: model.size must be one of tiny, small, iwslt, base, big or null, got "bsae"'
+            " — did you mean base?",
+        ),
+        (
+            "share_embeddings: true",
+            "t.yaml:2: model.share_embeddings is true, but source and target have a tokenizer each"
+            " — set tokenizer.joint to true",
+        ),
+        (
+            "decoder_num_heads: 7",
+            "t.yaml:2: model.d_model 256 is not divisible by decoder_num_heads 7 — use 8 heads,"
+            " or d_model 252",
+        ),
+        (
+            "positions: rotary, d_model: 30, num_heads: 6",
+            "t.yaml:2: model.num_heads 6 leaves 5 of d_model 30 to each head, and rotary positions"
+            " turn features in pairs — use 5 heads",
+        ),
+    ],
+)
+def test_a_wrong_size_is_told_in_one_line(tmp_path, monkeypatch, model, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as told:
+        translation(tmp_path.relative_to(tmp_path), model)
+    assert str(told.value) == message
+    settings = ["tokenizer.joint=true"]
+    shared = translation(tmp_path, "share_embeddings: true", settings)
+    assert shared.model.share_embeddings
 
 
 def test_reading_a_recipe_imports_no_torch():

@@ -6,8 +6,10 @@ import tiny_tasks
 import torch
 from experiments.tasks import exact_files, record_batches, record_learners, stop_at, translating
 
+from lowkey.config import load_recipe
 from lowkey.errors import ConfigError, DataError, StoppedError
 from lowkey.experiments import translation as room
+from lowkey.experiments.config import TranslationRecipe
 from lowkey.experiments.translation import new_transformer, train
 from lowkey.models.config import TransformerConfig
 from lowkey.pipelines.bundle import Facts
@@ -63,6 +65,33 @@ def test_facts_say_what_came_of_it(folder):
         "max_length": 12,
         "max_ratio": 1.0,
     }
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("shared", [False, True])
+def test_one_vocabulary_may_have_one_table_or_several(tied, shared, folder):
+    tables = [f"model.tie_embeddings={tied}", f"model.share_embeddings={shared}"]
+    facts = train(translating("tokenizer.joint=true", *tables), RUN)
+    model = load(RUN, device="cpu").model
+    weights = {
+        id(m.weight)
+        for m in (model.source_embeddings.token, model.target_embeddings.token, model.output)
+        if m is not None
+    }
+    assert len(weights) == 1 + (not tied) + (not shared)
+    assert (model.output is None) == tied
+    assert facts.counts["parameters"] == sum(p.numel() for p in model.parameters())
+
+
+def test_a_run_of_a_named_size_says_so_and_can_be_repeated_from_its_own_recipe(folder, capsys):
+    sizes = ["model.size=tiny", "model.decoder_d_ff=24", "model.positions=rotary"]
+    train(translating(*sizes, "model.gated=true", "train.max_steps=1"), RUN)
+    assert ", size tiny but d_model 16, num_heads 2" in capsys.readouterr().err
+    train(load_recipe(TranslationRecipe, RUN / "config.yaml"), Path("again"))
+    config = [(run / "best" / "config.json").read_text() for run in (RUN, Path("again"))]
+    assert config[0] == config[1]
+    assert json.loads(config[0])["decoder_d_ff"] == 24
+    assert exact_files(RUN) == exact_files(Path("again"))
 
 
 @pytest.mark.parametrize("joint", [False, True])

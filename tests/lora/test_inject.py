@@ -33,6 +33,22 @@ def test_bert_base_has_the_published_counts(target: str, count: int) -> None:
     assert f"{count:,} parameters, {trainable:,} with the head" in str(report)
 
 
+def test_presets_take_the_gate_along_where_there_is_one() -> None:
+    sizes = {"d_model": 8, "num_heads": 2, "d_ff": 12, "gated": True}
+    counts = {"num_encoder_layers": 1, "num_decoder_layers": 1}
+    vocabularies = {"source_vocab_size": 9, "target_vocab_size": 9}
+    model = Transformer(TransformerConfig(**sizes, **counts, **vocabularies))
+    linear = {name for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+    report = inject(model, LoRAConfig(target_modules="all-linear", modules_to_save=[]))
+    assert set(report.modules) == linear
+    assert "decoder_blocks.0.feed_forward.gate" in linear
+    # Who names a gate where there is none is told so.
+    with pytest.raises(ConfigError, match="'gate' matches no module"):
+        inject(classifier(), LoRAConfig(target_modules=["up", "gate"]))
+    with pytest.raises(ConfigError, match="'gate' matches no module"):
+        inject(classifier(), LoRAConfig(target_modules="gate"))
+
+
 def test_a_fresh_adapter_changes_nothing_and_base_names_stay() -> None:
     model = classifier().eval()
     layout, ids = SequenceLayout([3, 6]), torch.randint(0, 30, (9,))

@@ -31,10 +31,7 @@ def as_torch(ours: MultiHeadAttention) -> nn.MultiheadAttention:
     maps = [ours.query, ours.key, ours.value]
     theirs.in_proj_weight.data = torch.cat([m.weight.data for m in maps])
     theirs.in_proj_bias.data = torch.cat([m.bias.data for m in maps])
-    theirs.out_proj.weight.data, theirs.out_proj.bias.data = (
-        ours.out.weight.data,
-        ours.out.bias.data,
-    )
+    theirs.out_proj.load_state_dict(ours.out.state_dict())
     return theirs
 
 
@@ -92,9 +89,10 @@ def test_kernels_agree_in_value_and_gradient(causal: bool) -> None:
 
 
 @pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("rotary", [False, True])
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_gradcheck_in_float64(causal: bool, dropout: float) -> None:
-    attention = make(d_model=4, num_heads=2, dropout=dropout).double()
+def test_gradcheck_in_float64(causal: bool, rotary: bool, dropout: float) -> None:
+    attention = make(d_model=4, num_heads=2, dropout=dropout, rotary=rotary).double()
     layout = SequenceLayout([3, 1, 40, 2])
     generator = torch.Generator()
     set_generator(attention, generator)
@@ -105,6 +103,64 @@ def test_gradcheck_in_float64(causal: bool, dropout: float) -> None:
 
     x = torch.randn(layout.num_tokens, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(run, (x,), fast_mode=True)
+
+
+def rotated(x: Tensor, layout: SequenceLayout, d_head: int) -> Tensor:
+    """Rotary positions as complex numbers of modulus 1."""
+    pairs = torch.view_as_complex(x.view(len(x), -1, d_head // 2, 2))
+    angles = layout.positions[:, None] * 10_000 ** (-torch.arange(0, d_head, 2) / d_head)
+    turns = torch.polar(torch.ones_like(angles), angles).unsqueeze(1)
+    return torch.view_as_real(pairs * turns).flatten(1)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("causal", [False, True])
+def test_rotary_attention_turns_queries_and_keys_but_not_values(kernel: str, causal: bool) -> None:
+    attention = make(kernel, rotary=True)
+    layout = SequenceLayout(LENGTHS)
+    x = torch.randn(layout.num_tokens, 16)
+    q, k = (rotated(m(x), layout, 4) for m in (attention.query, attention.key))
+    v, start = attention.value(x), 0
+    heads = []
+    for n in LENGTHS:
+        sentence = [y[start : start + n].view(n, 4, 4).transpose(0, 1) for y in (q, k, v)]
+        mixed = nn.functional.scaled_dot_product_attention(*sentence, is_causal=causal)
+        heads.append(mixed.transpose(0, 1).flatten(1))
+        start += n
+    expected = attention.out(torch.cat(heads))
+    found = attention(x, layout, causal=causal)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    # The control: without the turns it is something else, and the first sentence knows its order.
+    plain = make(kernel)
+    assert (plain(x, layout, causal=causal) - found).abs().max() > 1e-2
+    first = attention.weights(x, layout, causal=causal)[0]
+    scores = q[:3].view(3, 4, 4).transpose(0, 1) @ k[:3].view(3, 4, 4).permute(1, 2, 0) / 2
+    if causal:
+        scores = scores.masked_fill(torch.ones(3, 3, dtype=torch.bool).triu(1), float("-inf"))
+    torch.testing.assert_close(first, scores.softmax(-1), atol=1e-5, rtol=0)
+
+
+def test_rotary_attention_does_not_change_when_all_positions_move() -> None:
+    attention = make(rotary=True)
+    x = torch.randn(7, 16)
+    rotary, layout = attention.rotary, SequenceLayout([7])
+    here = attention(x, layout)
+    there = SequenceLayout([7])
+    there.positions = layout.positions + 50  # the same tokens, later in a longer text
+    rotary(x, there.positions, 57)  # grows the table, which knows the length of a sentence only
+    torch.testing.assert_close(attention(x, there), here, atol=1e-5, rtol=0)
+    mirrored = SequenceLayout([7])
+    mirrored.positions = layout.positions.flip(0)
+    assert (attention(x, mirrored) - here).abs().max() > 1e-2
+
+
+def test_rotary_positions_order_one_sequence_only() -> None:
+    attention, layout = make(rotary=True), SequenceLayout([3])
+    x = torch.randn(3, 16)
+    with pytest.raises(ValueError, match="order one sequence"):
+        attention(x, layout, x, layout)
+    with pytest.raises(ValueError, match="even number"):
+        make(d_model=12, rotary=True)
 
 
 def test_one_frozen_projection_does_not_change_the_other_gradients() -> None:

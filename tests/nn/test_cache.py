@@ -1,5 +1,7 @@
 """Decoding step by step gives what attending to the whole prefix gives."""
 
+import copy
+
 import pytest
 import torch
 
@@ -21,18 +23,23 @@ def steps(
     return torch.stack(outputs, 1)
 
 
-def test_steps_equal_the_causal_forward_pass_beyond_the_first_allocation() -> None:
+@pytest.mark.parametrize(("rotary", "length"), [(False, 40), (True, 80)])
+def test_steps_equal_the_causal_forward_pass_beyond_the_first_allocation(
+    rotary: bool, length: int
+) -> None:
     torch.manual_seed(0)
-    attention = MultiHeadAttention(8, 2)
-    x = torch.randn(3, 40, 8)
-    full = attention(x.flatten(0, 1), SequenceLayout([40] * 3), causal=True).view(3, 40, 8)
+    attention = MultiHeadAttention(8, 2, rotary=rotary)
+    x = torch.randn(3, length, 8)
+    layout = SequenceLayout([length] * 3)
+    full = copy.deepcopy(attention)(x.flatten(0, 1), layout, causal=True).view(3, length, 8)
     torch.testing.assert_close(steps(attention, x, None), full, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("order", [[2, 0, 1], [1, 1, 0]])
-def test_after_reorder_each_row_continues_its_parent(order: list[int]) -> None:
+@pytest.mark.parametrize("rotary", [False, True])
+def test_after_reorder_each_row_continues_its_parent(order: list[int], rotary: bool) -> None:
     torch.manual_seed(0)
-    attention = MultiHeadAttention(8, 2)
+    attention = MultiHeadAttention(8, 2, rotary=rotary)
     x = torch.randn(3, 30, 8)
     stepped = steps(attention, x, torch.tensor(order))
     # Row i of the second half continues the first half of row order[i].

@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -16,6 +17,35 @@ def test_tokens_are_scaled_by_the_square_root_of_the_width() -> None:
     ids, positions = torch.tensor([3, 3, 9]), torch.tensor([0, 5, 1])
     expected = token.weight[ids] * 4 + sinusoidal_table(6, 16)[positions]
     torch.testing.assert_close(embeddings(ids, positions), expected)
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("positions", ["sinusoidal", "learned", "rotary", "halves"])
+def test_scale_and_positions_are_two_choices(scaled: bool, positions: str) -> None:
+    token = nn.Embedding(11, 16)
+    kind, order = ("sinusoidal", "halves") if positions == "halves" else (positions, "interleaved")
+    embeddings = TransformerEmbeddings(token, kind, 9, 0.0, scaled=scaled, sinusoids=order)
+    ids, places = torch.tensor([3, 3, 9]), torch.tensor([0, 5, 1])
+    added = torch.zeros(9, 16)  # rotary adds nothing: attention turns instead
+    if kind == "learned":
+        added = embeddings.position.weight
+    elif kind == "sinusoidal":
+        added = sinusoidal_table(9, 16, order)
+    expected = token.weight[ids] * (4 if scaled else 1) + added[places]
+    torch.testing.assert_close(embeddings(ids, places), expected)
+
+
+def test_dropout_falls_on_the_sum_of_token_and_position() -> None:
+    token = nn.Embedding(3, 16)
+    nn.init.ones_(token.weight)
+    embeddings = TransformerEmbeddings(token, "sinusoidal", 1, 0.25, scaled=False)
+    embeddings.dropout.generator = torch.Generator().manual_seed(0)
+    ids, positions = torch.zeros(4000, dtype=torch.int64), torch.arange(4000) % 50
+    kept = 1 + sinusoidal_table(50, 16)[positions]  # 0 nowhere but where a wave is at its lowest
+    found = embeddings.train()(ids, positions)
+    dropped = (found == 0) & (kept != 0)
+    assert dropped.float().mean().item() == pytest.approx(0.25, abs=0.02)
+    torch.testing.assert_close(found[~dropped], kept[~dropped] / 0.75)
 
 
 def test_the_scale_brings_tokens_and_positions_to_one_size() -> None:

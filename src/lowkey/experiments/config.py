@@ -8,7 +8,7 @@ from lowkey.config import Config
 from lowkey.data.config import DataConfig, TokenizerConfig
 from lowkey.decoding.config import DecodeConfig
 from lowkey.lora.config import LoRAConfig
-from lowkey.models.config import Activation, Count, Positions, Rate, Width, refuse_misfit
+from lowkey.models.sizes import TransformerSizes
 from lowkey.tracking.config import TrackerName
 from lowkey.training.config import TrainConfig
 
@@ -23,64 +23,14 @@ LEARNING_RATES: dict[str, float] = {"lora": 5e-4, "full": 5e-5, "head": 1e-2}
 of full fine-tuning (Schulman et al., "LoRA Without Regret", 2025)."""
 
 
-class TransformerSizes(Config):
-    """The sizes of a Transformer trained from scratch; its vocabularies come from the tokenizers.
-
-    Attributes:
-        d_model: Width, in features.
-        num_heads: Attention heads; a divisor of ``d_model``.
-        num_encoder_layers: Number of encoder blocks.
-        num_decoder_layers: Number of decoder blocks.
-        d_ff: Width of the feed-forward networks.
-        decoder_num_heads: Attention heads of the decoder; None: as many as the encoder's.
-        decoder_d_ff: Width of the decoder's feed-forward networks; None: as the encoder's.
-        norm: "post" (the paper) or "pre".
-        positions: "sinusoidal" (the paper), "learned" or "rotary".
-        max_positions: Longest sentence that learned positions can number.
-        activation: Non-linearity of the feed-forward networks.
-        gated: Whether a second map gates the feed-forward networks.
-        dropout: Probability that one feature of a sub-layer's output is dropped.
-        embedding_dropout: Probability that one feature of an embedding is dropped; None: as
-            ``dropout``.
-        attention_dropout: Probability that one attention weight is dropped.
-        activation_dropout: Probability that one feature inside a feed-forward network is dropped.
-        scale_embeddings: Whether embeddings are multiplied by the root of ``d_model``.
-        tie_embeddings: Whether the target table is the output projection too.
-    """
-
-    d_model: Width = 256
-    num_heads: Count = 4
-    num_encoder_layers: Count = 4
-    num_decoder_layers: Count = 4
-    d_ff: Width = 1024
-    decoder_num_heads: Count | None = None
-    decoder_d_ff: Width | None = None
-    norm: Literal["post", "pre"] = "post"
-    positions: Positions = "sinusoidal"
-    max_positions: Annotated[int, Field(ge=1, le=1_000_000)] = 512
-    activation: Activation = "relu"
-    gated: bool = False
-    dropout: Rate = 0.1
-    embedding_dropout: Rate | None = None
-    attention_dropout: Rate = 0.1
-    activation_dropout: Rate = 0.0
-    scale_embeddings: bool = True
-    tie_embeddings: bool = True
-
-    @model_validator(mode="after")
-    def _parts_fit(self) -> "TransformerSizes":
-        refuse_misfit(self.d_model, self.num_heads, self.decoder_num_heads, self.positions)
-        return self
-
-
 class Tokenizers(Config):
     """The tokenizers trained on the training pairs.
 
     Attributes:
         source: Tokenizer of the sources.
         target: Tokenizer of the targets.
-        joint: Whether one tokenizer and one embedding table serve both sides; ``source`` then says
-            how it is trained.
+        joint: Whether one tokenizer serves both sides, and one embedding table if
+            ``model.share_embeddings`` does not forbid it; ``source`` says how it is trained.
     """
 
     source: TokenizerConfig = TokenizerConfig()
@@ -115,6 +65,15 @@ class TranslationRecipe(Config):
     @model_validator(mode="after")
     def _data_is_named(self) -> "TranslationRecipe":
         refuse_missing_data(self.data)
+        return self
+
+    @model_validator(mode="after")
+    def _one_table_needs_one_vocabulary(self) -> "TranslationRecipe":
+        if self.model.share_embeddings and not self.tokenizer.joint:
+            raise ValueError(
+                "model.share_embeddings is true, but source and target have a tokenizer each"
+                " — set tokenizer.joint to true"
+            )
         return self
 
 

@@ -146,8 +146,7 @@ def _prepare(recipe: TranslationRecipe, splits: Splits, say: Callable[[str], Non
     config = TransformerConfig(
         source_vocab_size=source.vocab_size,
         target_vocab_size=target.vocab_size,
-        share_embeddings=recipe.tokenizer.joint,
-        **recipe.model.model_dump(),
+        **recipe.model.config_values(joint=recipe.tokenizer.joint),
     )
     model = new_transformer(config, recipe.train.seed).compute_in(dtype)
     max_length = recipe.data.max_length
@@ -178,6 +177,7 @@ def _prepare(recipe: TranslationRecipe, splits: Splits, say: Callable[[str], Non
     say(
         f"{len(splits.train):,} training pairs; vocabularies of {source.vocab_size:,} and"
         f" {target.vocab_size:,}; {sum(p.numel() for p in model.parameters()):,} parameters"
+        f"{recipe.model.remark()}"
     )
     decoded = spread(splits.validation, recipe.decoded_rows)
     return Learner(translator, pairs[0], pairs[1], decoded, recipe)

@@ -10,9 +10,11 @@ from lowkey.config import Config
 TARGET_PRESETS: dict[str, tuple[str, ...]] = {
     "qv": ("query", "value"),
     "attention": ("query", "key", "value", "out"),
-    "feed-forward": ("up", "down"),
-    "all-linear": ("query", "key", "value", "out", "up", "down"),
+    "feed-forward": ("up", "gate", "down"),
+    "all-linear": ("query", "key", "value", "out", "up", "gate", "down"),
 }
+# Only gated feed-forward networks have one; a preset takes it along where it is.
+SOMETIMES_THERE = frozenset({"gate"})
 
 
 class LoRAConfig(Config):
@@ -46,3 +48,9 @@ class LoRAConfig(Config):
         if isinstance(self.target_modules, str):
             return TARGET_PRESETS.get(self.target_modules, (self.target_modules,))
         return tuple(self.target_modules)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The names that must match: of a preset, those that every model has."""
+        preset = isinstance(self.target_modules, str) and self.target_modules in TARGET_PRESETS
+        return tuple(t for t in self.targets if not preset or t not in SOMETIMES_THERE)

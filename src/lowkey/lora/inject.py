@@ -81,7 +81,7 @@ def inject(
     ]
     inside = tuple(f"{name}." for name in saved)
     candidates = {n: m for n, m in linears.items() if n not in saved and not n.startswith(inside)}
-    _refuse_unmatched(config.targets, candidates, "target_modules")
+    _refuse_unmatched(config.required, candidates, "target_modules")
     _refuse_unmatched(tuple(config.modules_to_save), dict(model.named_modules()), "modules_to_save")
     model.requires_grad_(False)
     chosen = [n for n in candidates if any(matches(n, t) for t in config.targets)]

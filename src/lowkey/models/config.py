@@ -15,22 +15,22 @@ Activation = Literal["relu", "gelu", "gelu_new", "silu"]
 Positions = Literal["sinusoidal", "learned", "rotary"]
 
 
-def refuse_uneven_heads(d_model: int, num_heads: int) -> None:
+def refuse_uneven_heads(d_model: int, num_heads: int, key: str = "num_heads") -> None:
     """Refuses a number of heads that does not divide the width.
 
     Args:
         d_model: Width, in features.
         num_heads: Attention heads.
+        key: Where that number stands, for the message.
 
     Raises:
         ValueError: If the heads cannot share the width evenly; names the nearest that can.
     """
     if d_model % num_heads:
-        fitting = [heads for heads in range(1, d_model + 1) if d_model % heads == 0]
-        nearest = min(fitting, key=lambda heads: abs(heads - num_heads))
+        nearest = _nearest(num_heads, [n for n in range(1, d_model + 1) if d_model % n == 0])
         width = max(num_heads, d_model // num_heads * num_heads)
         raise ValueError(
-            f"d_model {d_model} is not divisible by num_heads {num_heads}"
+            f"d_model {d_model} is not divisible by {key} {num_heads}"
             f" — use {nearest} heads, or d_model {width}"
         )
 
@@ -50,15 +50,23 @@ def refuse_misfit(
         ValueError: If heads cannot share the width evenly, or positions need pairs of features
             where there is an odd number of them.
     """
-    for heads in {num_heads, decoder_num_heads or num_heads}:
-        refuse_uneven_heads(d_model, heads)
+    if positions in ("sinusoidal", "rotary") and d_model % 2:
+        raise ValueError(f"{positions} positions need an even d_model, got {d_model}")
+    for key, heads in (("num_heads", num_heads), ("decoder_num_heads", decoder_num_heads)):
+        if heads is None:
+            continue
+        refuse_uneven_heads(d_model, heads, key)
         if positions == "rotary" and d_model // heads % 2:
+            nearest = _nearest(heads, [n for n in range(1, d_model + 1) if d_model % (2 * n) == 0])
             raise ValueError(
-                f"rotary positions turn pairs of features, but d_model {d_model} over {heads}"
-                f" heads leaves {d_model // heads} features a head"
+                f"{key} {heads} leaves {d_model // heads} of d_model {d_model} to each head, and"
+                f" rotary positions turn features in pairs — use {nearest} heads"
             )
-    if positions == "sinusoidal" and d_model % 2:
-        raise ValueError(f"sinusoidal positions need an even d_model, got {d_model}")
+
+
+def _nearest(number: int, choices: list[int]) -> int:
+    """Finds the choice that is nearest to a number."""
+    return min(choices, key=lambda choice: abs(choice - number))
 
 
 class _Network(Config):

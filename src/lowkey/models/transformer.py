@@ -15,10 +15,13 @@ from lowkey.nn.linear import Embedding, LayerNorm, Linear, normal_
 
 
 class Transformer(nn.Module):
-    """Reads a source sentence and writes a target sentence, token by token.
+    r"""Reads a source sentence and writes a target sentence, token by token.
 
-    Linear weights start Xavier-uniform (Glorot & Bengio, 2010) with zero biases, embeddings normal
-    with a standard deviation of 1 / sqrt(d_model); the paper does not say.
+    A new model starts as follows: linear weights are drawn uniformly within
+    :math:`\pm\sqrt{6 / (n_\text{in} + n_\text{out})}` (Glorot & Bengio, 2010, equation 16), biases
+    are 0; token tables are normal with a standard deviation of :math:`1 / \sqrt{d_\text{model}}`,
+    learned positions with one of :math:`\sqrt{1/2}`. The paper does not say; tensor2tensor, the
+    code published with it, draws linear weights and token tables like this, and fairseq the tables.
 
     Args:
         config: Sizes and rates.
@@ -26,6 +29,8 @@ class Transformer(nn.Module):
 
     References:
         Vaswani et al., "Attention Is All You Need", 2017, arXiv:1706.03762.
+        Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural
+        networks", 2010, AISTATS.
 
     Example:
         >>> config = TransformerConfig(
@@ -100,7 +105,7 @@ class Transformer(nn.Module):
         Returns:
             The memory that the decoder attends to, one vector per source token.
         """
-        x = self.source_embeddings(source_ids, source_layout.positions)
+        x = self.source_embeddings(source_ids, source_layout.positions, source_layout.max_length)
         for block in self.encoder_blocks:
             x = block(x, source_layout)
         return self.encoder_norm(x)
@@ -124,7 +129,7 @@ class Transformer(nn.Module):
             Logits of the token after each target token.
         """
         memory = self.encode(source_ids, source_layout)
-        x = self.target_embeddings(target_ids, target_layout.positions)
+        x = self.target_embeddings(target_ids, target_layout.positions, target_layout.max_length)
         for block in self.decoder_blocks:
             x = block(x, target_layout, memory, source_layout)
         return self.logits(self.decoder_norm(x))

@@ -49,9 +49,10 @@ class TransformerDecoding:
         Returns:
             Logits of the next token, in fp32.
         """
-        positions = torch.full_like(tokens, self._caches[0].itself.length)
+        length = self._caches[0].itself.length
+        positions = torch.full_like(tokens, length)
         layout = SequenceLayout(torch.ones(len(tokens), dtype=torch.int64), self.device)
-        x = self.model.target_embeddings(tokens, positions)
+        x = self.model.target_embeddings(tokens, positions, length + 1)
         for block, cache in zip(self.model.decoder_blocks, self._caches, strict=True):
             x = block.step(x, layout, cache)  # type: ignore[operator] # ModuleList forgets types
         return self.model.logits(self.model.decoder_norm(x)).float()

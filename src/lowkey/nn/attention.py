@@ -36,7 +36,8 @@ class MultiHeadAttention(nn.Module):
         rotary: Whether queries and keys are turned by their positions (self-attention only).
 
     Raises:
-        ValueError: If ``num_heads`` does not divide ``d_model``, or there is no such kernel.
+        ValueError: If ``num_heads`` does not divide ``d_model``, if there is no such kernel, or if
+            ``rotary`` finds an odd number of features in a head.
 
     References:
         Vaswani et al., "Attention Is All You Need", 2017, arXiv:1706.03762.
@@ -95,11 +96,16 @@ class MultiHeadAttention(nn.Module):
 
         Returns:
             One vector per token of ``x``, in its order.
+
+        Raises:
+            ValueError: If rotary attention is given a memory.
         """
         if cache is not None:
             return self.out(self._attend_cached(x, cache))
+        if self.rotary is not None and memory is not None:
+            raise ValueError("rotary positions order one sequence; a memory is another")
         memory = x if memory is None else memory
-        q, k = self._turned(self.query(x), self.key(memory), layout.positions)
+        q, k = self._turned(self.query(x), self.key(memory), layout)
         heads = self.kernel(
             q,
             k,
@@ -119,16 +125,19 @@ class MultiHeadAttention(nn.Module):
         """Attends from the newest token of each row to what the cache holds."""
         q = self.query(x)
         if isinstance(cache, SelfAttentionCache):
-            newest = torch.full((len(x),), cache.length, device=x.device)
-            q, k = self._turned(q, self.key(x), newest)
+            k, number = self.key(x), cache.length + 1
+            if self.rotary is not None:
+                newest = torch.full((len(x),), cache.length, device=x.device)
+                q, k = self.rotary(q, newest, number), self.rotary(k, newest, number)
             cache.append(self._split(k), self._split(self.value(x)))
         return cache.attend(self._split(q)).flatten(1)
 
-    def _turned(self, q: Tensor, k: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+    def _turned(self, q: Tensor, k: Tensor, layout: SequenceLayout) -> tuple[Tensor, Tensor]:
         """Turns queries and keys by their positions, where positions are rotary."""
         if self.rotary is None:
             return q, k
-        return self.rotary(q, positions), self.rotary(k, positions)
+        positions, number = layout.positions, layout.max_length
+        return self.rotary(q, positions, number), self.rotary(k, positions, number)
 
     def _split(self, x: Float[Tensor, "rows d_model"]) -> Float[Tensor, "rows heads d_head"]:
         """Cuts the feature axis into heads."""
@@ -159,7 +168,7 @@ class MultiHeadAttention(nn.Module):
         """
         memory = x if memory is None else memory
         keys = (layout if memory_layout is None else memory_layout).lengths.tolist()
-        turned = self._turned(self.query(x), self.key(memory), layout.positions)
+        turned = self._turned(self.query(x), self.key(memory), layout)
         q = self._split(turned[0]).float().split(layout.lengths.tolist())
         k = self._split(turned[1]).float().split(keys)
         pairs = zip(q, k, strict=True)

@@ -61,19 +61,25 @@ class TransformerEmbeddings(nn.Module):
         self.compute_dtype = torch.float32
 
     def forward(
-        self, ids: Int[Tensor, " tokens"], positions: Int[Tensor, " tokens"]
+        self,
+        ids: Int[Tensor, " tokens"],
+        positions: Int[Tensor, " tokens"],
+        num_positions: int | None = None,
     ) -> Float[Tensor, "tokens d_model"]:
         """Embeds tokens.
 
         Args:
             ids: Token ids.
             positions: Position of each token in its sentence.
+            num_positions: More than the largest position; None asks them, which stalls a GPU.
 
         Returns:
             One row per token.
         """
         embedded = self.token(ids) * self.scale
-        if self.position is not None:
+        if isinstance(self.position, SinusoidalPositions):
+            embedded = embedded + self.position(positions, num_positions)
+        elif self.position is not None:
             embedded = embedded + self.position(positions)
         return self.dropout(embedded.to(self.compute_dtype))
 

@@ -23,7 +23,7 @@ def sinusoidal_table(
         num_positions: Number of positions, from 0.
         d_model: Width, an even number of features.
         sinusoids: "interleaved" is the formula; "halves" puts all sines first and all cosines
-            behind them, as Marian and tensor2tensor do.
+            behind them, as Marian does.
 
     Returns:
         One row per position, in fp32, every row of length sqrt(d_model / 2).
@@ -48,10 +48,11 @@ def sinusoidal_table(
 def _angles(num_positions: int, width: int) -> Float[Tensor, "num_positions pairs"]:
     """Computes the angle of each pair of features at each position.
 
-    In float64: an angle of some thousands leaves fp32 too few digits for its sine.
+    In float64: an angle of some thousands leaves fp32 too few digits for its sine. On the CPU even
+    where a model is laid out on the meta device: no file will bring the tables that follow from it.
     """
-    positions = torch.arange(num_positions, dtype=torch.float64).unsqueeze(1)
-    pairs = torch.arange(0, width, 2, dtype=torch.float64)
+    positions = torch.arange(num_positions, dtype=torch.float64, device="cpu").unsqueeze(1)
+    pairs = torch.arange(0, width, 2, dtype=torch.float64, device="cpu")
     return positions * torch.exp(pairs * (-math.log(10_000.0) / width))
 
 
@@ -73,16 +74,19 @@ class SinusoidalPositions(nn.Module):
         table = sinusoidal_table(64, d_model, sinusoids)
         self.register_buffer("table", table, persistent=False)
 
-    def forward(self, positions: Int[Tensor, " tokens"]) -> Float[Tensor, "tokens d_model"]:
+    def forward(
+        self, positions: Int[Tensor, " tokens"], num_positions: int | None = None
+    ) -> Float[Tensor, "tokens d_model"]:
         """Gives the encoding of each position.
 
         Args:
             positions: Positions, from 0.
+            num_positions: More than the largest of them; None asks them, which stalls a GPU.
 
         Returns:
             One row per token.
         """
-        needed = int(positions.max()) + 1
+        needed = int(positions.max()) + 1 if num_positions is None else num_positions
         if needed > len(self.table):
             table = sinusoidal_table(2 * needed, self.d_model, self.sinusoids)
             self.table = table.to(self.table.device, self.table.dtype)
@@ -128,22 +132,27 @@ class RotaryPositions(nn.Module):
         return angles.cos().float(), angles.sin().float()
 
     def forward(
-        self, x: Float[Tensor, "tokens d_model"], positions: Int[Tensor, " tokens"]
+        self,
+        x: Float[Tensor, "tokens d_model"],
+        positions: Int[Tensor, " tokens"],
+        num_positions: int,
     ) -> Float[Tensor, "tokens d_model"]:
         """Turns each token by its position.
 
         Args:
             x: Queries or keys, heads side by side.
             positions: Positions, from 0.
+            num_positions: More than the largest of them. Every layer turns, and asking a GPU for
+                the largest would stall it each time.
 
         Returns:
             The same vectors, turned; in the precision of ``x``, of the same length.
         """
-        needed = int(positions.max()) + 1
-        if needed > len(self.cosines):
-            device = self.cosines.device
-            self.cosines, self.sines = (t.to(device) for t in self._tables(2 * needed))
+        if num_positions > len(self.cosines):
+            like = self.cosines
+            self.cosines, self.sines = (t.to(like) for t in self._tables(2 * num_positions))
         cosines, sines = (t[positions].unsqueeze(1) for t in (self.cosines, self.sines))
-        even, odd = x.float().unflatten(-1, (-1, self.d_head // 2, 2)).unbind(-1)
+        # The tables are fp32 and so are the products; bf16 is rounded once, at the end.
+        even, odd = x.unflatten(-1, (-1, self.d_head // 2, 2)).unbind(-1)
         turned = [even * cosines - odd * sines, even * sines + odd * cosines]
         return torch.stack(turned, dim=-1).flatten(1).to(x.dtype)

@@ -1,0 +1,176 @@
+"""Writes docs/results from the result files and nothing else.
+
+    python -m benchmarks.pages
+
+writes the pages and their pictures; a test holds the pages to what this program writes.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.summary import RESULTS
+from lowkey.reports.curves import Curve, Panel
+from lowkey.reports.figures import svg
+from lowkey.reports.plots import learning_curves
+
+PAGES = Path(__file__).parents[1] / "docs" / "results"
+_HEAD = "<!-- written by python -m benchmarks.pages; change benchmarks/results instead -->\n\n"
+_SHARES = ("word_error_rate", "token_error_rate", "exact_match")
+_TITLES = {
+    "word_error_rate": "words wrong",
+    "token_error_rate": "phoneme error",
+    "exact_match": "exactly right",
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "ter": "TER",
+}
+
+
+def pronounce(report: Any) -> str:
+    """Writes the page of the full pronunciation job.
+
+    Args:
+        report: Content of its result file.
+
+    Returns:
+        Markdown.
+    """
+    counts, scored = report["counts"], report["scored"]
+    return (
+        "# Pronunciation: from letters to sounds\n\n"
+        f"An encoder-decoder Transformer of {counts['parameters']:,} parameters, trained from"
+        f" scratch on the {counts['train_rows']:,} training words of the CMU Pronouncing"
+        f" Dictionary that come with lowkey, scored once on {counts['test_rows']:,} words it never"
+        " saw.\n\n"
+        f"{_scores(report)}\n\n"
+        "Published systems, on other splits of the same dictionary: 20 to 24 % of the words wrong,"
+        " 4.7 to 5.9 % of the sounds. Split, stress and the handling of alternatives move these"
+        " figures by several points, so here is how ours are meant:\n\n"
+        f"- **Split**: {scored['split']}.\n"
+        f"- **Stress**: {scored['stress']}.\n"
+        f"- **Alternatives**: {scored['alternatives']}.\n"
+        f"- **Trained on**: {scored['training_targets']}.\n\n"
+        f"{_how(report, 'pronounce')}\n\n"
+        "![Learning curves](pictures/pronounce.svg)\n\n"
+        f"{_SAMPLED}\n\n"
+        f"## Words from the test set\n\n{_samples(report)}\n"
+    )
+
+
+_SAMPLED = (
+    "The curves are of the validation set: its likelihood over all rows, its scores over the rows"
+    " that are decoded at each evaluation."
+)
+
+
+def _scores(report: Any) -> str:
+    lines = ["| score | value | 95 % interval |", "|---|---|---|"]
+    for name, score in report["metrics"].items():
+        value, low, high = (_number(name, score[key]) for key in ("value", "low", "high"))
+        lines.append(f"| {_TITLES.get(name, name)} | {value} | {low} to {high} |")
+    return "\n".join(lines)
+
+
+def _number(name: str, value: float) -> str:
+    return f"{100 * value:.2f} %" if name in _SHARES else f"{value:.1f}"
+
+
+def _how(report: Any, name: str) -> str:
+    counts, machine, place = report["counts"], report["machine"], report["environment"]
+    return (
+        "## How it was made\n\n"
+        f"```bash\nmake results {name}\n```\n\n"
+        f"runs `{report['command']}`: {counts['steps']:,} steps, {counts['epochs']:.0f} passes over"
+        f" the data, {counts['train_tokens']:,} tokens in"
+        f" {counts['training_seconds'] / 60:.0f} minutes of {place['threads']} thread"
+        f"{'s' if place['threads'] > 1 else ''} in {place['dtype']} (evaluations and checkpoints"
+        f" included), at most {counts['peak_memory_mib'] / 1024:.1f} GiB of memory. One seed. On"
+        f" {machine['processor']} with {machine['cores']} cores, torch"
+        f" {report['versions']['torch']}; commit `{(report['commit'] or 'unknown')[:10]}`,"
+        f" {report['date'][:10]}. The load on the"
+        f" machine was {machine['load_at_start']} when it began: another program used the other"
+        " core."
+    )
+
+
+def _samples(report: Any) -> str:
+    lines = ["| source | written | listed first | |", "|---|---|---|---|"]
+    for sample in report["samples"][:10]:
+        cells = [_cell(sample.get(key)) for key in ("source", "prediction", "target")]
+        mark = "right" if sample["correct"] else ""
+        lines.append(f"| {' | '.join(cells)} | {mark} |")
+    return "\n".join(lines)
+
+
+def _cell(text: Any) -> str:
+    return str(text).replace("|", "\\|").replace("\n", " ")
+
+
+def picture(report: Any) -> str:
+    """Draws the learning curves of a run.
+
+    Args:
+        report: Content of its result file.
+
+    Returns:
+        SVG.
+    """
+    points = report["curve"]
+    steps = [point["step"] for point in points]
+
+    def panel(title: str, names: Sequence[str], unit: Any) -> Panel:
+        curves = [Curve(_TITLES.get(n, n), steps, [p[n] for p in points]) for n in names]
+        return Panel(title, curves, unit)
+
+    decoded = [name for name in _TITLES if name in points[0]]
+    unit = "share" if decoded[0] in _SHARES else "number"
+    panels = [
+        panel("negative log-likelihood, nats a token", ["nll"], "number"),
+        panel("scores of decoded rows", decoded, unit),
+    ]
+    return svg(learning_curves(panels))
+
+
+WRITERS: dict[str, Callable[[Any], str]] = {"pronounce": pronounce}
+
+
+def read(name: str) -> Any:
+    """Reads a result file.
+
+    Args:
+        name: Name of the benchmark.
+
+    Returns:
+        Its content; None where there is no such file yet.
+    """
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def pages() -> dict[str, str]:
+    """Writes the pages.
+
+    Returns:
+        The Markdown of each page, by the name of its file.
+    """
+    found = {name: read(name) for name in WRITERS}
+    return {
+        f"{name}.md": _HEAD + WRITERS[name](report)
+        for name, report in found.items()
+        if report is not None
+    }
+
+
+def main() -> None:
+    """Writes pages and pictures into docs/results."""
+    (PAGES / "pictures").mkdir(parents=True, exist_ok=True)
+    for file, text in pages().items():
+        (PAGES / file).write_text(text, encoding="utf-8")
+        name = file.removesuffix(".md")
+        (PAGES / "pictures" / f"{name}.svg").write_text(picture(read(name)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
