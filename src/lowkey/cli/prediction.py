@@ -39,10 +39,10 @@ def predict(
     """Label texts, or translate them, in their order."""
     _refuse_both_or_neither(texts, file)
     from lowkey.cli.texts import Input, portions
-    from lowkey.pipelines.bundle import Facts
+    from lowkey.pipelines.published import read_facts
     from lowkey.run_folder import resolve_bundle
 
-    kind = Facts.read(resolve_bundle(run)).kind
+    kind = read_facts(resolve_bundle(run)).kind
     column = "source" if kind == "translation" else "text"
     inputs = portions(map(Input, texts) if texts else _inputs_of(str(file), column))
     first = next(inputs, None)  # what is wrong with it is told before torch is imported

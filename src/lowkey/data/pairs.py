@@ -11,7 +11,7 @@ from torch import Tensor
 from lowkey.data.flat import FlatSequences
 from lowkey.data.labelled import on_device
 from lowkey.data.rows import Rows
-from lowkey.data.tokenizer import TextTokenizer
+from lowkey.data.tokenizer import PairTokenizer
 from lowkey.errors import DataError
 from lowkey.nn.layout import SequenceLayout
 
@@ -55,8 +55,8 @@ class PairExamples:
     def from_rows(
         cls,
         rows: Rows,
-        source_tokenizer: TextTokenizer,
-        target_tokenizer: TextTokenizer,
+        source_tokenizer: PairTokenizer,
+        target_tokenizer: PairTokenizer,
         *,
         max_length: int | None = None,
         truncate: bool = False,
@@ -124,7 +124,7 @@ class PairExamples:
 
 
 def encode_sources(
-    texts: Sequence[str], tokenizer: TextTokenizer, *, max_length: int | None = None
+    texts: Sequence[str], tokenizer: PairTokenizer, *, max_length: int | None = None
 ) -> tuple[FlatSequences, int]:
     """Tokenizes sources alone, for prediction: tokens and the end token, as in training.
 

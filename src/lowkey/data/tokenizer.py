@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import tokenizers
@@ -32,6 +33,39 @@ class TokenizedTexts:
     num_truncated: int
 
 
+@runtime_checkable
+class PairTokenizer(Protocol):
+    """What an encoder-decoder needs of the tokenizer of its sources, or of its targets.
+
+    Attributes:
+        begin_id: The token that outputs start from.
+        end_id: The token that ends sources and targets.
+        unknown_id: The token of what the vocabulary lacks, if there is one.
+        vocab_size: Rows that an embedding needs.
+    """
+
+    begin_id: int
+    end_id: int
+    unknown_id: int | None
+    vocab_size: int
+
+    def encode(self, texts: Sequence[str], *, special_tokens: bool = True) -> TokenizedTexts:
+        """Turns texts into token ids; see ``TextTokenizer``."""
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Turns token ids back into text; see ``TextTokenizer``."""
+        ...
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """Names the tokens; see ``TextTokenizer``."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Writes the tokenizer into an existing folder."""
+        ...
+
+
 class TextTokenizer:
     """A tokenizer that knows its special tokens and neither pads nor cuts unless told to.
 
@@ -51,7 +85,7 @@ class TextTokenizer:
         begin, end, unknown = known[0]
         self.begin_id = vocabulary[begin]
         self.end_id = vocabulary[end]
-        self.unknown_id = vocabulary.get(unknown)
+        self.unknown_id: int | None = vocabulary.get(unknown)
         # A vocabulary may have gaps; what counts is how many rows an embedding needs.
         self.vocab_size = max(vocabulary.values()) + 1
         self._tokenizer = tokenizer

@@ -20,12 +20,14 @@ class Decoding(DecodeConfig):
         begin_id: The token an output starts from; None: the begin token of the tokenizer.
         banned_ids: Tokens that are never said, such as padding.
         end_at_limit: Whether an output is ended, not cut off, at its greatest length.
+        renormalize: Whether a beam search makes what the other rules leave sum to 1 again.
     """
 
     num_beams: Annotated[int, Field(ge=1, le=256)] = 1
     begin_id: _TokenId | None = None
     banned_ids: list[_TokenId] = Field(default=[], max_length=100_000)
     end_at_limit: bool = False
+    renormalize: bool = False
 
     def changed(self, **changes: Any) -> "Decoding":
         """Changes some keys for one prediction; one that asks for samples asks for one beam.

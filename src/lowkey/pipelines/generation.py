@@ -9,7 +9,7 @@ import torch
 from lowkey import runtime
 from lowkey.data.batching import plan_evaluation_batches
 from lowkey.data.pairs import flat_batch
-from lowkey.data.tokenizer import TextTokenizer
+from lowkey.data.tokenizer import PairTokenizer
 from lowkey.errors import DataError, shown
 from lowkey.pipelines.batch_search import BatchSearch
 from lowkey.pipelines.decoding import Decoding, refuse_nbest
@@ -147,7 +147,7 @@ def answer(outputs: Sequence[Output], *, nbest: int, scores: bool) -> dict[str, 
     return {**each[0], "nbest": each} if nbest > 1 else each[0]
 
 
-def _prefixes(request: Request, tokenizer: TextTokenizer, places: Sequence[str]) -> list[list[int]]:
+def _prefixes(request: Request, tokenizer: PairTokenizer, places: Sequence[str]) -> list[list[int]]:
     """Tokenizes the prefixes; one that the model cannot say, or not in time, is refused."""
     if request.prefixes is None:
         return [[] for _ in places]

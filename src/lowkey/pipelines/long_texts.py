@@ -7,7 +7,7 @@ from typing import Literal
 
 from lowkey.data.flat import FlatSequences
 from lowkey.data.pairs import encode_sources
-from lowkey.data.tokenizer import TextTokenizer
+from lowkey.data.tokenizer import PairTokenizer
 from lowkey.errors import DataError
 
 Long = Literal["error", "truncate", "split"]
@@ -38,7 +38,7 @@ class FittingTexts:
 
 def fit_texts(
     texts: Sequence[str],
-    tokenizer: TextTokenizer,
+    tokenizer: PairTokenizer,
     max_length: int | None,
     *,
     long: Long = "error",
@@ -103,7 +103,7 @@ def long_note(num_long: int, max_length: int | None, long: Long) -> str | None:
     return f"{count} longer than {max_length} tokens and {done}"
 
 
-def split_text(text: str, tokenizer: TextTokenizer, max_length: int) -> Iterator[str]:
+def split_text(text: str, tokenizer: PairTokenizer, max_length: int) -> Iterator[str]:
     """Cuts a text in halves until every piece fits.
 
     A cut is made at the end of a sentence, the one nearest to the middle; without one, at white

@@ -10,16 +10,15 @@ import torch
 from lowkey.data.batching import plan_evaluation_batches
 from lowkey.data.pairs import PairExamples
 from lowkey.data.rows import Rows
-from lowkey.data.tokenizer import TextTokenizer
-from lowkey.errors import ConfigError, DataError
-from lowkey.files import write_json, write_tensors
+from lowkey.data.tokenizer import PairTokenizer
+from lowkey.errors import ConfigError
 from lowkey.metrics.intervals import Score
 from lowkey.models.transformer import Transformer
 from lowkey.pipelines.bundle import Decoding, Facts
 from lowkey.pipelines.generation import Output, Request, answer, generate
 from lowkey.pipelines.long_texts import Long, long_note
 from lowkey.pipelines.text_scores import allowed_targets, text_scores
-from lowkey.pipelines.transformer_files import CONFIG, WEIGHTS, load_model, refuse_misfit
+from lowkey.pipelines.translator_files import Adaptation, TranslatorParts
 
 SCORE_TOKENS = 8192
 
@@ -33,15 +32,17 @@ class Translator:
         target_tokenizer: Tokenizer of the targets; it may be the same.
         facts: What it was trained for, and how it decodes.
         device: Where it computes.
+        adaptation: How the model is adapted by LoRA; None if it is not.
     """
 
     def __init__(
         self,
         model: Transformer,
-        source_tokenizer: TextTokenizer,
-        target_tokenizer: TextTokenizer,
+        source_tokenizer: PairTokenizer,
+        target_tokenizer: PairTokenizer,
         facts: Facts,
         device: torch.device | str = "cpu",
+        adaptation: Adaptation | None = None,
     ):
         self.model = model.to(device)
         self.source_tokenizer = source_tokenizer
@@ -49,19 +50,22 @@ class Translator:
         self.facts = facts
         self.decoding = facts.decode or Decoding()
         self.device = device
+        self.adaptation = adaptation
 
     @classmethod
     def load(
         cls,
         folder: Path,
         *,
+        base: str | None = None,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> "Translator":
-        """Opens a bundle.
+        """Opens a bundle, or a published Marian folder.
 
         Args:
-            folder: The bundle.
+            folder: The folder.
+            base: Where the base model of an adapter is, if not where it was in training.
             device: Where to compute.
             dtype: Precision of the activations.
 
@@ -69,28 +73,16 @@ class Translator:
             The translator, ready to translate.
 
         Raises:
-            MissingInputError: If a file is not there.
+            MissingInputError: If a file, or the base model, is not there.
             DataError: If a file is damaged, or the files do not fit each other.
         """
-        facts = Facts.read(folder)
-        model = load_model(folder)
-        refuse_misfit(model.config, facts, folder)
-        source = TextTokenizer.load(folder / "source")
-        target = TextTokenizer.load(folder / "target")
-        for name, tokenizer, rows in (
-            ("source", source, model.config.source_vocab_size),
-            ("target", target, model.config.target_vocab_size),
-        ):
-            if tokenizer.vocab_size != rows:
-                raise DataError(
-                    f"{folder}: the {name} tokenizer has {tokenizer.vocab_size} tokens,"
-                    f" the embedding {rows} rows",
-                    fix="use the tokenizer saved with the model",
-                )
-        return cls(model.compute_in(dtype).eval(), source, target, facts, device)
+        parts = TranslatorParts.open(folder, base)
+        model = parts.model.compute_in(dtype).eval()
+        source, target = parts.source_tokenizer, parts.target_tokenizer
+        return cls(model, source, target, parts.facts, device, parts.adaptation)
 
     def save(self, folder: Path) -> None:
-        """Writes the bundle: sizes, weights, both tokenizers and the facts.
+        """Writes the bundle: sizes and weights, or the adapter; both tokenizers and the facts.
 
         Args:
             folder: An existing folder.
@@ -98,17 +90,8 @@ class Translator:
         Raises:
             CannotWriteError: If a file cannot be written.
         """
-        write_json(folder / CONFIG, self.model.config.model_dump(mode="json"))
-        # A shared table is one parameter under two names; it is written once.
-        state = {n: p for n, p in self.model.named_parameters()}
-        write_tensors(folder / WEIGHTS, state)
-        for name, tokenizer in (
-            ("source", self.source_tokenizer),
-            ("target", self.target_tokenizer),
-        ):
-            (folder / name).mkdir(exist_ok=True)
-            tokenizer.save(folder / name)
-        self.facts.write(folder)
+        source, target = self.source_tokenizer, self.target_tokenizer
+        TranslatorParts(self.model, source, target, self.facts, self.adaptation).save(folder)
 
     def examples(self, rows: Rows) -> PairExamples:
         """Tokenizes pairs as the model wants them; what is too long is cut.
