@@ -6,7 +6,15 @@ from pathlib import Path
 
 from benchmarks.side_by_side import write_report
 
-NAMES = ("lora_step", "translation_step", "attention_kernels", "demo", "pronounce", "translate")
+NAMES = (
+    "lora_step",
+    "translation_step",
+    "attention_kernels",
+    "demo",
+    "toy_tasks",
+    "pronounce",
+    "translate",
+)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -59,6 +59,56 @@ def pronounce(report: Any) -> str:
     )
 
 
+def translate(report: Any) -> str:
+    """Writes the page of the translation job.
+
+    Args:
+        report: Content of its result file.
+
+    Returns:
+        Markdown.
+    """
+    counts, data = report["counts"], report["data"]
+    signatures = "; ".join(
+        f"`{score['signature']}`" for score in report["metrics"].values() if "signature" in score
+    )
+    return (
+        "# Translation: English to German on a laptop\n\n"
+        f"An encoder-decoder Transformer of {counts['parameters']:,} parameters, trained from"
+        f" scratch on {counts['train_rows']:,} pairs ({data['name']}), scored once on"
+        f" {counts['test_rows']:,} others. This is a small job on little data: it shows what an"
+        " hour of a small machine buys, not what translation can be.\n\n"
+        f"{_beside_baselines(report)}\n\n"
+        f"Signatures of sacrebleu: {signatures}. In brackets 95 % intervals (bootstrap over"
+        " sentences). The baselines learn nothing: one copies the source, the other takes the"
+        " German of the training sentence whose English is most like it.\n\n"
+        f"- **Data**: {data['public']}.\n"
+        f"- **Split**: {data['split']}.\n\n"
+        f"{_how(report, 'translate')}\n\n"
+        "![Learning curves](pictures/translate.svg)\n\n"
+        f"{_SAMPLED}\n\n"
+        f"## Sentences from the test set\n\n{_samples(report)}\n"
+    )
+
+
+def _beside_baselines(report: Any) -> str:
+    systems = report["baselines"]["systems"]
+    names = list(systems[0]["metrics"])
+    lines = [
+        "| system | " + " | ".join(_TITLES.get(name, name) for name in names) + " |",
+        "|---|" + "---|" * len(names),
+    ]
+    for index, system in enumerate(systems):
+        cells = []
+        for name in names:
+            score = system["metrics"][name]
+            value, low, high = (_number(name, score[key]) for key in ("value", "low", "high"))
+            cells.append(f"{value} ({low} to {high})")
+        title = "**the Transformer**" if index == 0 else system["name"]
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 _SAMPLED = (
     "The curves are of the validation set: its likelihood over all rows, its scores over the rows"
     " that are decoded at each evaluation."
@@ -133,7 +183,7 @@ def picture(report: Any) -> str:
     return svg(learning_curves(panels))
 
 
-WRITERS: dict[str, Callable[[Any], str]] = {"pronounce": pronounce}
+WRITERS: dict[str, Callable[[Any], str]] = {"pronounce": pronounce, "translate": translate}
 
 
 def read(name: str) -> Any:

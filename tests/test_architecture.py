@@ -39,6 +39,7 @@ ACROSS_MODULES = {
     "hf/test_hostile.py",
     "training/test_kill.py",
     "recipes/test_shipped_data.py",
+    "recipes/test_toys.py",
 }
 
 # Where a package is imported under another name.

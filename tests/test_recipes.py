@@ -23,6 +23,9 @@ SCHEMAS: dict[str, type[Config]] = {
     "sentiment": FinetuneRecipe,
     "translate": TranslationRecipe,
     "pronounce": TranslationRecipe,
+    "reverse": TranslationRecipe,
+    "copy": TranslationRecipe,
+    "dates": TranslationRecipe,
 }
 # "#key:" without a space is a key that may be put in force; "# word" is a remark.
 EXAMPLE = re.compile(r"^( *)#(?=\w+:)", re.MULTILINE)

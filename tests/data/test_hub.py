@@ -51,6 +51,27 @@ def test_damaged_files_are_one_line(dataset, tmp_path):
         read(tmp_path / "saved")
 
 
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_column_of_translations_is_read_by_its_languages(tmp_path, plain):
+    pairs = [{"en": "yes", "de": "ja"}, {"en": "no", "de": "nein"}]
+    features = None if plain else {"translation": datasets.Translation(languages=["de", "en"])}
+    made = datasets.Dataset.from_dict(
+        {"translation": pairs}, features=features and datasets.Features(features)
+    )
+    made.to_parquet(tmp_path / "train.parquet")
+    made.save_to_disk(tmp_path / "saved")
+    made.to_json(tmp_path / "train.jsonl")
+    columns = {"source": "translation.en", "target": "translation.de"}
+    for name in ("train.parquet", "saved", "train.jsonl"):
+        config = DataConfig(columns=columns)
+        rows = read_rows(str(tmp_path / name), config, ("source", "target"), key="data.train")
+        assert list(rows) == [{"source": p["en"], "target": p["de"]} for p in pairs]
+    with pytest.raises(
+        DataError, match=r"its columns are: translation\.\w+, translation\.\w+ — name"
+    ):
+        read_rows(str(tmp_path / "saved"), DataConfig(), ("source", "target"), key="data.train")
+
+
 def test_names_and_splits_reach_the_library(dataset, monkeypatch):
     asked = []
 

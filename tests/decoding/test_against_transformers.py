@@ -1,10 +1,12 @@
-"""Beam search against ``transformers`` on a tiny random Marian model."""
+"""Searches against ``transformers`` on a tiny random Marian model."""
 
 import pytest
 import torch
 from transformers import MarianConfig, MarianMTModel
 
 from lowkey.decoding.beam import beam_search
+from lowkey.decoding.greedy import greedy
+from lowkey.decoding.rules import Ban, EndAtLimit, MinLength, NoRepeatNgrams, RepetitionPenalty
 
 BEGIN, END = 11, 1
 
@@ -74,3 +76,77 @@ def test_returns_what_transformers_returns(model, num_beams, length_penalty, ear
             expected = expected[: expected.index(END) + 1]
         assert hypothesis.token_ids + [END] * hypothesis.finished == expected
         assert hypothesis.score == pytest.approx(score, abs=1e-5)
+
+
+# What transformers calls an option, and the rules that are the same here. Its lengths count the
+# begin token, ours the end token.
+RULES = [
+    ({"repetition_penalty": 1.4}, [RepetitionPenalty(1.4)]),
+    ({"repetition_penalty": 0.7}, [RepetitionPenalty(0.7)]),
+    ({"no_repeat_ngram_size": 1}, [NoRepeatNgrams(1)]),
+    ({"no_repeat_ngram_size": 2}, [NoRepeatNgrams(2)]),
+    ({"min_length": 6}, [MinLength(torch.full((8,), 6), END)]),
+    ({"bad_words_ids": [[BEGIN], [4]]}, [Ban([BEGIN, 4])]),
+    ({"forced_eos_token_id": END}, [EndAtLimit(END)]),
+    (
+        {
+            "repetition_penalty": 1.2,
+            "no_repeat_ngram_size": 2,
+            "bad_words_ids": [[BEGIN]],
+            "min_length": 5,
+            "forced_eos_token_id": END,
+        },
+        [
+            RepetitionPenalty(1.2),
+            NoRepeatNgrams(2),
+            Ban([BEGIN]),
+            MinLength(torch.full((8,), 5), END),
+            EndAtLimit(END),
+        ],
+    ),
+]
+
+
+def until_end(ids):
+    return ids[: ids.index(END) + 1] if END in ids else ids
+
+
+def said(hypothesis):
+    return hypothesis.token_ids + [END] * hypothesis.finished
+
+
+def search(model, source, num_beams, **options):
+    """Our outputs, sentence by sentence, best first."""
+    options = {"begin_id": BEGIN, "end_id": END, **options}
+    with torch.no_grad():
+        if num_beams == 1:
+            return greedy(Recomputed(model, source), **options)
+        many = beam_search(
+            Recomputed(model, source), num_beams=num_beams, num_return=num_beams, **options
+        )
+        return [hypothesis for some in many for hypothesis in some]
+
+
+@pytest.mark.parametrize(("theirs", "rules"), RULES)
+def test_rules_and_prefixes_are_those_of_transformers(model, theirs, rules):
+    source = torch.randint(2, 11, (8, 6), generator=torch.Generator().manual_seed(2))
+    mattered = False
+    for num_beams, given, length in ((1, [], 6), (4, [], 6), (1, [5, 7], 9), (4, [5, 7], 9)):
+        expected, free = (
+            model.generate(
+                source, decoder_input_ids=torch.tensor([[BEGIN, *given]] * 8),
+                max_length=length + 1, num_beams=num_beams, num_return_sequences=num_beams,
+                do_sample=False, return_dict_in_generate=True, output_scores=True, **options,
+            )
+            for options in (theirs, {})
+        )  # fmt: skip
+        found = search(
+            model, source, num_beams, max_length=length, rules=rules, prefixes=[given] * 8
+        )
+        ids = expected.sequences.tolist()
+        assert [said(one) for one in found] == [until_end(one[1:]) for one in ids]
+        if num_beams > 1:
+            scores = expected.sequences_scores.tolist()
+            assert [one.score for one in found] == pytest.approx(scores, abs=1e-5)
+        mattered |= ids != free.sequences.tolist()
+    assert mattered  # without the rule it would be another output

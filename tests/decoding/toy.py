@@ -39,18 +39,31 @@ class ToyTable:
         self.rows = [self.rows[row] for row in rows.tolist()]
 
 
-def brute_force(table, name, *, begin_id, end_id, max_length, length_penalty):
+def brute_force(
+    table,
+    name,
+    *,
+    begin_id,
+    end_id,
+    max_length,
+    length_penalty,
+    kind="average",
+    min_length=0,
+    given=(),
+):
     """Scores every sequence that ends, or is cut at ``max_length``; best first, in float64."""
     others = [token for token in range(table.vocab_size) if token != end_id]
-    found = []
-    for length in range(1, max_length + 1):
+    start, found = len(given), []
+    for length in range(max(start + 1, min_length), max_length + 1):
         lasts = range(table.vocab_size) if length == max_length else [end_id]
-        for sequence in itertools.product(*[others] * (length - 1), lasts):
-            total = 0.0
-            for at, token in enumerate(sequence):
+        for chosen in itertools.product(*[others] * (length - start - 1), lasts):
+            sequence, total = (*given, *chosen), 0.0
+            for at in range(start, length):
                 logits = table.logits(name, (begin_id, *sequence[:at]))
-                total += logits[token] - math.log(sum(math.exp(x) for x in logits))
+                total += logits[sequence[at]] - math.log(sum(math.exp(x) for x in logits))
             finished = sequence[-1] == end_id
             token_ids = list(sequence[:-1] if finished else sequence)
-            found.append((total / length**length_penalty, token_ids, finished))
+            n = length - start
+            divisor = ((5 + n) / 6 if kind == "gnmt" else n) ** length_penalty
+            found.append((total / divisor, token_ids, finished))
     return sorted(found, key=lambda item: -item[0])

@@ -117,7 +117,7 @@ def test_rows_held_out_are_no_training_rows_for_the_vocabulary(folder, monkeypat
     learners = record_learners(monkeypatch, room)
     train(translating("data.validation=null"), RUN)
     learner = learners[0]
-    assert (len(learner.train), len(learner.validation)) == (18, 2)
+    assert (len(learner.pairs.first), len(learner.pairs.validation)) == (18, 2)
     assert learner.translator.source_tokenizer.vocab_size == 3 + 18
 
 
@@ -129,8 +129,23 @@ def test_the_decoded_rows_are_spread_over_the_set(folder, monkeypatch):
     assert sources == [rows[i]["source"] for i in (0, 10, 20, 31)]
 
 
-def test_a_run_that_was_stopped_ends_as_if_it_never_was(folder, monkeypatch):
-    changes = ["tokenizer.joint=true", "model.dropout=0.1"]
+CUT_ANEW = [
+    "tokenizer.source={kind: bpe, vocab_size: 12, dropout: 0.3}",
+    "tokenizer.target={kind: bpe, vocab_size: 12, dropout: 0.3}",
+]
+STREAMED = ["data.streaming=true", "data.window=20", "data.empty=drop", "data.truncate=true"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["tokenizer.joint=true", "model.dropout=0.1"],
+        CUT_ANEW,
+        [*STREAMED, *CUT_ANEW, "data.max_length=20", "train.batch_tokens=60"],
+    ],
+    ids=["plain", "dropout", "streamed"],
+)
+def test_a_run_that_was_stopped_ends_as_if_it_never_was(changes, folder, monkeypatch):
     steps = [f"train.{key}" for key in ("max_steps=9", "eval_steps=2", "save_steps=3")]
     settings = [*changes, "train.logging_steps=2", "train.learning_rate=0.01", *steps]
     whole = train(translating(*settings), Path("whole"))
@@ -187,7 +202,7 @@ def test_learned_positions_bound_what_is_read(folder):
     tiny_tasks.write_jsonl(
         folder / "pairs" / "train.jsonl", [{"source": "a " * 9, "target": "b"}] * 4
     )
-    with pytest.raises(DataError, match=r"longer than data\.max_length 8"):
+    with pytest.raises(DataError, match=r"longer than model\.max_positions 8"):
         train(translating(*settings), Path("other"))
     assert not Path("other").exists()
 

@@ -29,15 +29,26 @@ def copy_block(ours: nn.Module, theirs: nn.Module) -> None:
     theirs.linear2.load_state_dict(ours.feed_forward.down.state_dict())
 
 
+def compare_stacks(
+    ours: nn.ModuleList, theirs: nn.ModuleList, found: torch.Tensor, expected: torch.Tensor
+) -> None:
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    weights = torch.sin(torch.arange(found.numel())).view_as(found)
+    for output in (found, expected):
+        (output * weights).sum().backward()
+    for mine, other in zip(ours, theirs, strict=True):
+        compare_gradients(mine, other)
+
+
 def compare_gradients(ours: nn.Module, theirs: nn.Module) -> None:
     for mine, other in (("attention", "self_attn"), ("cross_attention", "multihead_attn")):
         if hasattr(ours, mine):
             maps = [getattr(getattr(ours, mine), part) for part in ("query", "key", "value")]
             fused = getattr(theirs, other)
-            gradient = torch.cat([m.weight.grad for m in maps])
-            torch.testing.assert_close(gradient, fused.in_proj_weight.grad, atol=1e-4, rtol=1e-4)
-            gradient = torch.cat([m.bias.grad for m in maps])
-            torch.testing.assert_close(gradient, fused.in_proj_bias.grad, atol=1e-4, rtol=1e-4)
+            for kind in ("weight", "bias"):
+                gradient = torch.cat([getattr(m, kind).grad for m in maps])
+                expected = getattr(fused, f"in_proj_{kind}").grad
+                torch.testing.assert_close(gradient, expected, atol=1e-4, rtol=1e-4)
     for mine, other in ((ours.feed_forward.up, "linear1"), (ours.feed_forward.down, "linear2")):
         gradient = getattr(theirs, other).weight.grad
         torch.testing.assert_close(mine.weight.grad, gradient, atol=1e-4, rtol=1e-4)
@@ -89,12 +100,7 @@ def test_the_encoder_stack_equals_torch_in_value_and_gradient(norm: str, trainin
     embedded = ours.source_embeddings(source_ids, source.positions).detach()
     expected = source.unpad(theirs(source.pad(embedded), src_key_padding_mask=~source.mask()))
     found = ours.encode(source_ids, source)
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
-    weights = torch.sin(torch.arange(found.numel())).view_as(found)
-    for output in (found, expected):
-        (output * weights).sum().backward()
-    for mine, other in zip(ours.encoder_blocks, theirs.layers, strict=True):
-        compare_gradients(mine, other)
+    compare_stacks(ours.encoder_blocks, theirs.layers, found, expected)
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -119,12 +125,7 @@ def test_the_decoder_stack_equals_torch_in_value_and_gradient(norm: str, trainin
     )
     expected = target.unpad(hidden) @ ours.target_embeddings.token.weight.detach().T
     found = ours(source_ids, source, target_ids, target)
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
-    weights = torch.sin(torch.arange(found.numel())).view_as(found)
-    for output in (found, expected):
-        (output * weights).sum().backward()
-    for mine, other in zip(ours.decoder_blocks, theirs.layers, strict=True):
-        compare_gradients(mine, other)
+    compare_stacks(ours.decoder_blocks, theirs.layers, found, expected)
 
 
 def test_the_decoder_may_have_other_heads_and_another_inner_width() -> None:
@@ -167,10 +168,7 @@ def test_embedding_dropout_is_its_own_and_else_as_dropout() -> None:
     assert rates(dropout=0.3) == {0.3}
     assert rates(dropout=0.3, embedding_dropout=0.0) == {0.0}
     model = make(dropout=0.0, attention_dropout=0.0, embedding_dropout=0.5).train()
-    rates_inside = {
-        module.p for name, module in model.named_modules() if name.endswith(".dropout")
-    } - {0.5}
-    assert rates_inside == {0.0}
+    assert {m.p for n, m in model.named_modules() if n.endswith(".dropout")} == {0.0, 0.5}
     inputs = batch()
     assert not torch.equal(model(*inputs), model(*inputs))
     quiet = make(dropout=0.0, attention_dropout=0.0, embedding_dropout=0.0).train()

@@ -86,6 +86,8 @@ def test_a_missing_file_tells_nothing_and_a_broken_one_is_refused(tmp_path: Path
         ("f1_macro", "F1, macro", "share", False),
         ("learning_rate", "Learning rate", "number", False),
         ("bleu", "BLEU", "number", False),
+        ("ter", "TER", "number", True),
+        ("exact_match", "Exact match", "share", False),
         ("loss", "Loss", "number", True),
         ("tokens_per_second", "Tokens per second", "number", False),
         ("training_seconds", "Training time", "seconds", True),

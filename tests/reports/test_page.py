@@ -1,4 +1,5 @@
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -72,9 +73,11 @@ def test_no_template_switches_escaping_off() -> None:
     assert len(templates) >= 3
     for template in templates:
         words = template.read_text()
-        assert not any(
-            word in words for word in ("| safe", "|safe", "autoescape", "Markup", "<script")
-        )
+        assert not any(word in words for word in ("| safe", "|safe", "autoescape", "Markup"))
+        # One page has a script, which is a file of ours and no text of anybody's.
+        scripts = ['<script>{% include "attention.js" %}</script>']
+        allowed = scripts if template.name == "attention.html.j2" else []
+        assert re.findall("<script.*", words) == allowed
 
 
 def cells(table: Table) -> list[list[tuple[str, str, str]]]:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from reports.inert_page import PAYLOADS, problems
 
+from lowkey.metrics.intervals import Score
 from lowkey.reports.page import render_report
 from lowkey.reports.report import Headlines, KeyValues, Picture, Table, Text
 from lowkey.reports.run_report import run_report
@@ -22,6 +23,7 @@ def fill(path: Path, word: str = "word") -> RunFolder:
         "labels": [word],
         "metrics": {
             "word_error_rate": {"value": 0.281, "low": 0.27, "high": 0.29, "n": 3000},
+            "bleu": {"value": 31.2, "low": 30.1, "high": 32.4, "n": 9, "signature": f"tok:{word}"},
             word: 0.5,
         },
         "counts": {"parameters": 1912345, "seconds": 241.2, word: 7},
@@ -47,10 +49,13 @@ def test_a_whole_run_is_reported(tmp_path: Path) -> None:
     sections = {section.title: section.blocks for section in report.sections}
     assert report.title == "pronounce"
     assert list(sections) == ["Scores", "Examples", "Learning curves", "Cost", "Recipe", "Machine"]
-    headlines, about = sections["Scores"]
+    headlines, signatures, about = sections["Scores"]
     assert isinstance(headlines, Headlines)
     assert headlines.items[0].title == "Word error rate"
     assert headlines.items[0].remark == "lower is better"
+    assert headlines.items[1].value == Score(31.2, 30.1, 32.4, 9, "tok:word")
+    assert isinstance(signatures, KeyValues)
+    assert signatures.items == [("BLEU", "tok:word")]
     assert isinstance(about, KeyValues)
     [examples] = sections["Examples"]
     assert isinstance(examples, Table)

@@ -9,7 +9,9 @@ from typing import TypeVar
 
 from lowkey.config import load_recipe
 from lowkey.data.config import DataConfig
+from lowkey.data.existing_tokenizer import existing_tokenizer
 from lowkey.data.labels import LabelMap
+from lowkey.data.parallel_files import parallel_names
 from lowkey.data.rows import Rows
 from lowkey.data.sources import FORMATS, read_rows
 from lowkey.errors import ConfigError
@@ -83,6 +85,10 @@ def _refuse_what_is_not_there(recipe: FinetuneRecipe | TranslationRecipe) -> Non
         resolve_device(recipe.train.device)  # only torch can tell, so this imports it
     if isinstance(recipe, TranslationRecipe):
         _read_quick(recipe.data, ("source", "target"))
+        for side in ("source", "target"):
+            path = getattr(recipe.tokenizer, side).path
+            if path is not None:
+                existing_tokenizer(path, f"tokenizer.{side}.path")
         return
     splits = _read_quick(recipe.data, ("text", "label"))
     if "train" in splits and choose_task(recipe.task, splits["train"]).task != "regress":
@@ -98,11 +104,14 @@ def _read_quick(data: DataConfig, columns: Sequence[str]) -> dict[str, Rows]:
     return {
         name: read_rows(source, data, columns, key=f"data.{name}")
         for name, source in sources.items()
-        if source is not None and _is_quick(source)
+        if source is not None and _is_quick(source, f"data.{name}")
     }
 
 
-def _is_quick(source: str) -> bool:
+def _is_quick(source: str, key: str) -> bool:
+    two = None if Path(source).exists() else parallel_names(source, key)
+    if two is not None:
+        return all(_is_quick(name, key) for name in two)
     path = Path(source).expanduser()
     if path.exists():
         return path.is_file() and path.stat().st_size <= _QUICK_BYTES

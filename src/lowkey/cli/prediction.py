@@ -10,11 +10,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lowkey.cli.options import AsJson, Base, Device, Precision, Run
+from lowkey.cli.wishes import (
+    DecodeSettings,
+    LengthPenalty,
+    LongTexts,
+    MaxLength,
+    Nbest,
+    NumBeams,
+    Prefix,
+    Sample,
+    Scores,
+    Seed,
+    Temperature,
+    TopK,
+    TopP,
+    Wishes,
+)
 from lowkey.errors import DataError, escaped
 
 if TYPE_CHECKING:
     from lowkey.cli.texts import Input
     from lowkey.pipelines.classifier import TextClassifier
+    from lowkey.pipelines.decoding import Decoding
     from lowkey.pipelines.translator import Translator
 
 Texts = Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="What to predict.")]
@@ -26,6 +43,9 @@ File = Annotated[
     ),
 ]
 
+# Enough to sort by length, few enough that the first come soon.
+_TRANSLATIONS = 512
+
 
 def predict(
     run: Run,
@@ -35,26 +55,57 @@ def predict(
     base: Base = None,
     device: Device = "auto",
     precision: Precision = "fp32",
+    num_beams: NumBeams = None,
+    nbest: Nbest = None,
+    scores: Scores = False,
+    prefix: Prefix = None,
+    long: LongTexts = None,
+    max_length: MaxLength = None,
+    length_penalty: LengthPenalty = None,
+    sample: Sample = False,
+    temperature: Temperature = None,
+    top_k: TopK = None,
+    top_p: TopP = None,
+    seed: Seed = None,
+    settings: DecodeSettings = None,
 ) -> None:
     """Label texts, or translate them, in their order."""
     _refuse_both_or_neither(texts, file)
+    changes = {"num_beams": num_beams, "max_length": max_length, "length_penalty": length_penalty}
+    changes |= {"sample": sample or None, "temperature": temperature, "seed": seed}
+    changes |= {"top_k": top_k, "top_p": top_p}
+    wishes = Wishes(nbest, scores, prefix, long, changes, settings or [])
     from lowkey.cli.texts import Input, portions
     from lowkey.pipelines.published import read_facts
     from lowkey.run_folder import resolve_bundle
 
-    kind = read_facts(resolve_bundle(run)).kind
-    column = "source" if kind == "translation" else "text"
-    inputs = portions(map(Input, texts) if texts else _inputs_of(str(file), column))
+    facts = read_facts(resolve_bundle(run))
+    translates = facts.kind == "translation"
+    decoding = None
+    if translates:
+        decoding = wishes.decoding(facts)
+    else:
+        wishes.refuse_for(facts.kind)
+    column = "source" if translates else "text"
+    inputs = map(Input, texts) if texts else _inputs_of(str(file), column)
+    inputs = portions(inputs, _portion(file, translates))
     first = next(inputs, None)  # what is wrong with it is told before torch is imported
     if first is None:
         return
     from lowkey.pipelines.load import load
 
     model = load(run, base=base, device=device, precision=precision)
-    for portion in chain([first], inputs):
-        for answer in _answers(model, portion):
+    for answers in _answers(model, chain([first], inputs), wishes, decoding):
+        for answer in answers:
             print(json.dumps(answer, ensure_ascii=False) if as_json else _in_words(answer))
         sys.stdout.flush()
+
+
+def _portion(file: str | None, translates: bool) -> int | None:
+    """Says how many texts to take at a time: one from somebody who types them."""
+    if file == "-" and sys.stdin.isatty():
+        return 1
+    return _TRANSLATIONS if translates else None
 
 
 def _refuse_both_or_neither(texts: list[str] | None, file: str | None) -> None:
@@ -77,13 +128,21 @@ def _inputs_of(name: str, column: str) -> "Iterator[Input]":
         yield from read_inputs(file.readline, name, column=column, json_lines=is_jsonl)
 
 
-def _answers(model: "TextClassifier | Translator", portion: "Sequence[Input]") -> list[Any]:
+def _answers(
+    model: "TextClassifier | Translator",
+    inputs: "Iterator[list[Input]]",
+    wishes: Wishes,
+    decoding: "Decoding | None",
+) -> Iterator[list[dict[str, Any]]]:
+    """Predicts portion by portion."""
+    from lowkey.cli.counter import Counter
     from lowkey.pipelines.classifier import TextClassifier
 
-    texts = [one.text for one in portion]
-    if isinstance(model, TextClassifier):
-        return model.predict(texts, _second_texts(portion))
-    return model.predict(texts)
+    if not isinstance(model, TextClassifier):
+        return wishes.answers(model, inputs, decoding or model.decoding, Counter())
+    return (
+        model.predict([one.text for one in portion], _second_texts(portion)) for portion in inputs
+    )
 
 
 def _second_texts(portion: "Sequence[Input]") -> list[str] | None:
@@ -97,7 +156,12 @@ def _second_texts(portion: "Sequence[Input]") -> list[str] | None:
 
 
 def _in_words(answer: dict[str, Any]) -> str:
-    """Writes an answer for people: a label with its probability, a number, or a text."""
+    """Writes an answer for people: a label with its probability, a number, or texts."""
     if "label" in answer:
         return f"{escaped(answer['label'])}  {answer['scores'][answer['label']]:.3f}"
-    return f"{answer['score']:.4g}" if "score" in answer else escaped(answer["text"])
+    if "text" not in answer:
+        return f"{answer['score']:.4g}"
+    return "\n".join(
+        (f"{one['score']:.4f}\t" if "score" in one else "") + escaped(one["text"])
+        for one in answer.get("nbest", [answer])
+    )

@@ -32,6 +32,7 @@ VERBS: dict[str, dict[Callable[..., None], list[str]]] = {
     "Begin": {
         starting.demo: ["lowkey demo", "lowkey demo --budget quick --track wandb"],
         starting.init: ["lowkey init classify", "lowkey init translate --out de-en.yaml"],
+        starting.convert: ["lowkey convert downloads/opus-mt-de-en models/opus-mt-de-en"],
         starting.env: [],
     },
     "Train": {
@@ -50,13 +51,19 @@ VERBS: dict[str, dict[Callable[..., None], list[str]]] = {
         prediction.predict: [
             'lowkey predict runs/classify "What a film!" "Dull."',
             "lowkey predict runs/translate --file sources.txt > targets.txt",
+            'lowkey predict runs/translate --num-beams 8 --nbest 3 --scores "Guten Morgen."',
             "cat reviews.jsonl | lowkey predict runs/classify --file - --json",
         ],
-        results.evaluate: ["lowkey evaluate runs/classify --data test.jsonl"],
+        results.evaluate: [
+            "lowkey evaluate runs/classify --data test.jsonl",
+            "lowkey evaluate runs/translate runs/seed-7 --data test.jsonl --outputs looked-at",
+            "lowkey evaluate runs/translate --data test.jsonl --baselines",
+        ],
         results.average: ["lowkey average runs/translate --last 5"],
         results.report: ["lowkey report runs/classify"],
         results.attention: [
-            'lowkey attention runs/demo/pronounce "t h o u g h t" --out thought.html'
+            'lowkey attention runs/demo/pronounce "t h o u g h t" --out thought.html',
+            'lowkey attention runs/reverse "abcdef" --kind cross --layer 2 --out cross.svg',
         ],
         results.export: [
             "lowkey export runs/classify --format peft --out adapter",

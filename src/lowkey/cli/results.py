@@ -1,9 +1,8 @@
 """The verbs that look at a trained model: evaluate, report, attention, export."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,10 +13,25 @@ Data = Annotated[
     str, typer.Option(metavar="SOURCE", help="Labelled rows: a file, folder or Hub name.")
 ]
 Picture = Annotated[
-    Path, typer.Option(metavar="FILE", help="Where to write; .html is a page, .png a picture.")
+    Path,
+    typer.Option(metavar="FILE", help="Where to write; .html is a page, .png or .svg a picture."),
 ]
 Pair = Annotated[
     str | None, typer.Option(metavar="TEXT", help="The second text, for a model of pairs.")
+]
+Target = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", help="What a Transformer is to write, instead of its own output."),
+]
+Kind = Annotated[
+    Literal["encoder", "decoder", "cross"] | None,
+    typer.Option(help="Show one kind of attention only; cross: from the decoder to the encoder."),
+]
+Layer = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Show one layer only, counted from 1.")
+]
+Head = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Show one head only, counted from 1.")
 ]
 Format = Annotated[
     Literal["peft", "merged"],
@@ -27,18 +41,48 @@ Folder = Annotated[Path, typer.Option(metavar="DIR", help="The folder to make.")
 
 
 def evaluate(
-    run: Run,
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...",
+            help="Folders of runs, or of their models; the first is the yardstick.",
+        ),
+    ],
     data: Data,
+    baselines: Annotated[
+        bool,
+        typer.Option(
+            "--baselines", help="Score a copy of the source and the nearest training pair too."
+        ),
+    ] = False,
+    outputs: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="A new folder for what each made of each row, as JSONL."),
+    ] = None,
     base: Base = None,
     as_json: AsJson = False,
     device: Device = "auto",
     precision: Precision = "fp32",
 ) -> None:
-    """Score a model on labelled rows, read as the run read its own."""
+    """Score a model on labelled rows, read as the run read its own; or compare several models."""
+    from lowkey.cli.scores import comparison_in_words, scores_in_words
+    from lowkey.experiments.evaluation import compare
     from lowkey.experiments.evaluation import evaluate as score
 
-    scores = score(run, data, base=base, device=device, precision=precision)
-    print(json.dumps(scores, ensure_ascii=False) if as_json else _in_words(scores))
+    if len(runs) == 1 and not baselines:
+        found = score(runs[0], data, base=base, device=device, precision=precision, outputs=outputs)
+    else:
+        found = compare(
+            runs,
+            data,
+            baselines=baselines,
+            base=base,
+            device=device,
+            precision=precision,
+            outputs=outputs,
+        )
+    in_words = scores_in_words if "metrics" in found else comparison_in_words
+    print(json.dumps(found, ensure_ascii=False) if as_json else in_words(found))
 
 
 def report(run: Run) -> None:
@@ -59,15 +103,20 @@ def attention(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What the model is to read.")],
     out: Picture,
     pair: Pair = None,
+    target: Target = None,
+    kind: Kind = None,
+    layer: Layer = None,
+    head: Head = None,
     base: Base = None,
 ) -> None:
     """Show where every head of a model looks."""
     _refuse_ending(out)
-    from lowkey.experiments.attention import attention_of, write_attention
+    from lowkey.experiments.attention import attention_of, choose, write_attention
     from lowkey.pipelines.load import load
 
-    maps = attention_of(load(run, base=base, device="cpu"), text, pair)
-    write_attention(maps, text, out)
+    maps = attention_of(load(run, base=base, device="cpu"), text, pair, target=target)
+    chosen = choose(maps, kind=kind, layer=layer, head=head)
+    write_attention(chosen, text, out, target=target)
     print(out)
 
 
@@ -96,15 +145,5 @@ def export(run: Run, format: Format, out: Folder, base: Base = None) -> None:
 
 
 def _refuse_ending(out: Path) -> None:
-    if out.suffix.lower() not in (".html", ".png"):
-        raise ConfigError(f"{out} ends in neither .html nor .png", where="--out")
-
-
-def _in_words(scores: Mapping[str, Any]) -> str:
-    """Writes one line for each metric; one that these rows leave undefined is told as such."""
-    lines = []
-    for name, metric in scores["metrics"].items():
-        value, low, high = (metric[key] for key in ("value", "low", "high"))
-        interval = "" if low is None else f" (95 % interval {low:.4f} to {high:.4f})"
-        lines.append(f"{name} " + ("undefined" if value is None else f"{value:.4f}{interval}"))
-    return "\n".join([*lines, f"on {scores['rows']} rows"])
+    if out.suffix.lower() not in (".html", ".png", ".svg"):
+        raise ConfigError(f"{out} ends in none of .html, .png and .svg", where="--out")

@@ -1,4 +1,4 @@
-"""The verbs to begin with: demo, init, env."""
+"""The verbs to begin with: demo, init, convert, env."""
 
 import os
 import platform
@@ -23,6 +23,9 @@ class RecipeName(Enum):
     TRANSLATE = "translate"
     PRONOUNCE = "pronounce"
     SENTIMENT = "sentiment"
+    REVERSE = "reverse"
+    COPY = "copy"
+    DATES = "dates"
 
     @property
     def verb(self) -> str:
@@ -54,7 +57,10 @@ def demo(
 def init(
     name: Annotated[
         RecipeName,
-        typer.Argument(metavar="NAME", help="classify, translate, pronounce or sentiment."),
+        typer.Argument(
+            metavar="NAME",
+            help="classify, translate, pronounce, sentiment; or a toy: reverse, copy, dates.",
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where to write it; NAME.yaml.")
@@ -67,6 +73,22 @@ def init(
     _refuse_to_overwrite(path)
     write_text(path, recipe_text(name))
     print(f"{path} is written. Change what is yours, then: lowkey {name.verb} --config {path}")
+
+
+def convert(
+    folder: Annotated[
+        Path, typer.Argument(metavar="IN", help="A model's folder with pytorch_model.bin.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to make.")],
+) -> None:
+    """Turn a published pytorch_model.bin into model.safetensors.
+
+    The pickle is opened in a process that is shut off; OUT gets the weights and the files of
+    config and tokenizer, and no code.
+    """
+    from lowkey.hf.convert import convert as write
+
+    print(write(folder, out))
 
 
 def env() -> None:

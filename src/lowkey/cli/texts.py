@@ -1,8 +1,8 @@
 """Reads the texts to predict, one a line or JSONL, a little at a time: files may be long."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple
 
 from lowkey.errors import DataError, did_you_mean, shown
 from lowkey.files import MIB, parse_json
@@ -11,16 +11,21 @@ _MAX_LINE = MIB
 _PORTION = 4096
 
 
-class Input(NamedTuple):
+@dataclass(frozen=True)
+class Input:
     """What one prediction is of.
 
     Attributes:
         text: The text.
         pair: The second text, where there is one.
+        prefix: What the output is made to begin with, where a line says so.
+        place: Where it stands, for messages.
     """
 
     text: str
     pair: str | None = None
+    prefix: str | None = None
+    place: str = field(default="", compare=False)
 
 
 def read_inputs(
@@ -31,7 +36,8 @@ def read_inputs(
     Args:
         readline: Reads a line of at most so many bytes, as the method of files does.
         place: Name of the file, for messages.
-        column: The key of the text in JSONL: "text" (then "text_pair" is read too) or "source".
+        column: The key of the text in JSONL: "text" (then "text_pair" is read too) or "source"
+            (then "prefix" is).
         json_lines: Whether it is JSONL; None goes by whether the first character is ``{``.
 
     Yields:
@@ -44,22 +50,23 @@ def read_inputs(
         if json_lines is None:
             json_lines = line.lstrip().startswith("{")
         if not json_lines:
-            yield Input(line)
+            yield Input(line, place=f"{place}:{number}")
         elif line.strip():
             yield _parsed(line, f"{place}:{number}", column)
 
 
-def portions(inputs: Iterable[Input]) -> Iterator[list[Input]]:
+def portions(inputs: Iterable[Input], size: int | None = None) -> Iterator[list[Input]]:
     """Cuts a stream of inputs into lists that can be predicted together.
 
     Args:
         inputs: The inputs.
+        size: Inputs in a list; by default some thousands.
 
     Yields:
-        Some thousands of inputs, in order, the last time perhaps fewer.
+        So many inputs, in order, the last time perhaps fewer.
     """
     rest = iter(inputs)
-    while portion := list(islice(rest, _PORTION)):
+    while portion := list(islice(rest, size or _PORTION)):
         yield portion
 
 
@@ -94,7 +101,8 @@ def _parsed(line: str, where: str, column: str) -> Input:
         keys = ", ".join(record) or "none"
         raise DataError(f'has no "{column}"; its keys are: {keys}', where=where, fix=fix)
     pair = record.get("text_pair") if column == "text" else None
-    for value in (record[column], "" if pair is None else pair):
+    prefix = record.get("prefix") if column == "source" else None
+    for value in (record[column], pair or "", prefix or ""):
         if not isinstance(value, str):
             raise DataError(f"{shown(value)} is not a text", where=where)
-    return Input(record[column], pair)
+    return Input(record[column], pair, prefix, where)

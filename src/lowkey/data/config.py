@@ -1,9 +1,9 @@
 """What a recipe says about the data and the tokenizers trained on it."""
 
 import string
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from lowkey.config import Config
 from lowkey.errors import did_you_mean
@@ -17,10 +17,12 @@ TokenizerKind = Literal["whitespace", "character", "bpe", "unigram", "wordpiece"
 class DataConfig(Config):
     """Where the data is and how its files are to be read.
 
-    A source is a file (.jsonl, .json, .csv, .tsv, .parquet, or .gz around one of the first four), a
-    folder with one file per split or written by ``datasets``, a Hub name ``owner/name``,
-    ``owner/name:config`` or ``owner/name:config@split``, or ``package:NAME/FILE`` for a file inside
-    an installed Python package.
+    A source is a file (.jsonl, .json, .csv, .tsv, .parquet, or .gz around one of the first four),
+    two text files whose lines belong together, named as ``corpus/train.{en,de}`` with the sources
+    first, a folder with one file per split or written by ``datasets``, a Hub name ``owner/name``,
+    ``owner/name:config`` or ``owner/name:config@split``, ``package:NAME/FILE`` for a file inside
+    an installed Python package, or a toy task that code makes: ``toy:reverse``, ``toy:copy`` or
+    ``toy:dates``.
     """
 
     train: str | None = Field(default=None, description="Source of the training rows.")
@@ -29,7 +31,8 @@ class DataConfig(Config):
     )
     test: str | None = Field(default=None, description="Source of the rows scored once at the end.")
     columns: dict[str, str] = Field(
-        default={}, description="Our column name to the file's, such as {text: sentence}."
+        default={},
+        description="Our column name to the file's, such as {text: sentence}; a.b is b inside a.",
     )
     format: Literal["auto", "jsonl", "json", "csv", "tsv", "parquet"] = Field(
         default="auto", description="Format of the files; auto goes by the ending of the name."
@@ -47,6 +50,12 @@ class DataConfig(Config):
     )
     limit: int | None = Field(
         default=None, ge=1, description="Read at most so many rows of each source, the first ones."
+    )
+    streaming: bool = Field(
+        default=False, description="Whether train is read as it is needed, never as a whole."
+    )
+    window: int = Field(
+        default=10_000, ge=2, description="Rows of a stream that are shuffled among each other."
     )
     max_length: int | None = Field(
         default=None, ge=4, description="Most tokens of one text, special tokens included."
@@ -98,11 +107,45 @@ class DataConfig(Config):
 
 
 class TokenizerConfig(Config):
-    """How a tokenizer is trained when a model starts from nothing."""
+    """Which tokenizer a model that starts from nothing has: a new one, or one that is there.
 
-    kind: TokenizerKind = Field(
-        default="bpe", description="What a token is: a word, a character or a piece of a word."
+    ``kind`` and ``vocab_size`` say how a new one is trained; with a ``path`` both are None.
+    """
+
+    path: str | None = Field(
+        default=None,
+        description="An existing tokenizer: tokenizer.json, its folder, or a SentencePiece model.",
     )
-    vocab_size: int = Field(
-        default=8000, ge=8, le=1_000_000, description="Most entries, special tokens included."
+    kind: TokenizerKind | None = Field(
+        default=None, description="What a token is: a word, a character or a piece of a word."
     )
+    vocab_size: Annotated[int, Field(ge=8, le=1_000_000)] | None = Field(
+        default=None, description="Most entries, special tokens included."
+    )
+
+    dropout: float = Field(
+        default=0.0, ge=0, lt=1, description="Share of BPE's merges left out in training."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_training(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("path") is None:
+            given = {name: value for name, value in values.items() if value is not None}
+            return {"kind": "bpe", "vocab_size": 8000, **given}
+        return values
+
+    @model_validator(mode="after")
+    def _trained_or_given(self) -> "TokenizerConfig":
+        for name in ("kind", "vocab_size"):
+            if self.path is not None and getattr(self, name) is not None:
+                raise ValueError(
+                    f"{name} says how a tokenizer is trained, but path names one that is there"
+                    f" — delete {name} or path"
+                )
+        if self.dropout and self.kind not in (None, "bpe"):
+            raise ValueError(
+                f"dropout leaves out merges of bpe, but kind is {self.kind}"
+                " — set kind: bpe, or dropout: 0"
+            )
+        return self

@@ -39,6 +39,21 @@ class FlatSequences:
         ids = (number for sequence in sequences for number in sequence)
         return cls(np.fromiter(ids, dtype=np.int32, count=int(lengths.sum())), lengths)
 
+    @classmethod
+    def join(cls, parts: Sequence["FlatSequences"]) -> "FlatSequences":
+        """Puts sequences behind each other.
+
+        Args:
+            parts: Sequences in portions; there may be none.
+
+        Returns:
+            All of them.
+        """
+        if not parts:
+            return cls.of([])
+        values = np.concatenate([part.values for part in parts])
+        return cls(values, np.concatenate([part.lengths for part in parts]))
+
     @cached_property
     def starts(self) -> Int64[np.ndarray, " sequences"]:
         """Where each sequence begins; computed once, for every batch asks."""
@@ -89,6 +104,14 @@ class FlatSequences:
         return FlatSequences(
             np.insert(self.values, np.cumsum(self.lengths), number), self.lengths + 1
         )
+
+    def cut_end(self) -> "FlatSequences":
+        """Takes the last value off each sequence.
+
+        Returns:
+            The shorter sequences.
+        """
+        return FlatSequences(np.delete(self.values, np.cumsum(self.lengths) - 1), self.lengths - 1)
 
     def cut(self, max_length: int) -> "FlatSequences":
         """Keeps the beginning of each sequence.

@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +72,72 @@ def read_hub(name: str, config: str | None, split: str) -> Table:
         UnavailableError: If the Hub cannot be reached.
         DataError: If it has no such configuration or split, or cannot be read without running code.
     """
+    place = name if config is None else f"{name}:{config}"
+    loaded = _load(name, config, split)
+    return _table(loaded, f"{place}@{split}")
+
+
+def stream_hub(
+    name: str, config: str | None, split: str
+) -> Callable[[int], Iterator[dict[str, Any]]]:
+    """Opens a data set of the Hugging Face Hub without fetching more than is read.
+
+    Args:
+        name: ``owner/name``.
+        config: The configuration, where it has several.
+        split: A split in the words of ``datasets``.
+
+    Returns:
+        Begins to read the rows anew, after as many as it is told to skip.
+
+    Raises:
+        MissingInputError: If the Hub has no such data set.
+        UnavailableError: If the Hub cannot be reached.
+        DataError: If it cannot be read.
+    """
+    return _records(_load(name, config, split, streaming=True), name)
+
+
+def stream_file(path: Path, kind: str) -> Callable[[int], Iterator[dict[str, Any]]]:
+    """Opens a file that may be larger than the memory.
+
+    Args:
+        path: The file.
+        kind: "jsonl" or "parquet".
+
+    Returns:
+        Begins to read the rows anew, after as many as it is told to skip.
+
+    Raises:
+        DataError: If it is not such a file.
+    """
+    datasets = _library()
+    reader = {"jsonl": "json", "parquet": "parquet"}[kind]
+
+    def load() -> Any:
+        return datasets.load_dataset(reader, data_files=str(path), split="train", streaming=True)
+
+    return _records(_guarded(load, f"{path} cannot be streamed"), str(path))
+
+
+def _records(stream: Any, place: str) -> Callable[[int], Iterator[dict[str, Any]]]:
+    """Reads a stream of ``datasets``; what it raises on the way becomes one line."""
+
+    def read(skip: int) -> Iterator[dict[str, Any]]:
+        try:
+            yield from stream.skip(skip)
+        except Exception as error:
+            raise DataError(f"{place} cannot be read ({_first_line(error)})") from None
+
+    return read
+
+
+def _load(name: str, config: str | None, split: str, **options: bool) -> Any:
+    """Loads from the Hub or its cache; whatever goes wrong becomes one line."""
     datasets = _library()
     place = name if config is None else f"{name}:{config}"
     try:
-        loaded = datasets.load_dataset(name, config, split=split)
+        loaded = datasets.load_dataset(name, config, split=split, **options)
     except datasets.exceptions.DatasetNotFoundError:
         fix = "check the name; a private one needs 'hf auth login'"
         raise MissingInputError(f'no data set "{name}" here or on the Hub', fix=fix) from None
@@ -90,7 +152,7 @@ def read_hub(name: str, config: str | None, split: str) -> Table:
     except Exception as error:
         # Whatever the many readers behind the library raise, the user's data set is the cause.
         raise DataError(f"{place} cannot be read ({_first_line(error)})") from None
-    return _table(loaded, f"{place}@{split}")
+    return loaded
 
 
 def _library() -> Any:
@@ -114,7 +176,8 @@ def _guarded(read: Callable[[], Any], what: str) -> Any:
 
 
 def _table(dataset: Any, place: str) -> Table:
-    """Wraps a data set; the numbers of class labels become their names."""
+    """Wraps a data set; class labels get their names, and a column of objects becomes several."""
+    dataset = dataset.flatten()
 
     def column(name: str) -> list[Any]:
         values = dataset[name][:]

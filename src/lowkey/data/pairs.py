@@ -10,8 +10,8 @@ from torch import Tensor
 
 from lowkey.data.flat import FlatSequences
 from lowkey.data.labelled import on_device
+from lowkey.data.pair_tokenizer import PairTokenizer
 from lowkey.data.rows import Rows
-from lowkey.data.tokenizer import PairTokenizer
 from lowkey.errors import DataError
 from lowkey.nn.layout import SequenceLayout
 
@@ -60,6 +60,7 @@ class PairExamples:
         *,
         max_length: int | None = None,
         truncate: bool = False,
+        limit: str = "data.max_length",
     ) -> "PairExamples":
         """Tokenizes rows with ``source`` and ``target``.
 
@@ -69,6 +70,7 @@ class PairExamples:
             target_tokenizer: Tokenizer of the targets; it may be the same.
             max_length: Most tokens of a source or a target, counted with its end token.
             truncate: Whether longer ones are cut; otherwise they are an error.
+            limit: The key of the recipe that sets the greatest length, for messages.
 
         Returns:
             The pairs, in the order of the rows.
@@ -81,8 +83,8 @@ class PairExamples:
         num_truncated = 0
         if max_length is not None:
             if not truncate:
-                _check_lengths(rows, "sources", sources.lengths + 1, max_length)
-                _check_lengths(rows, "targets", targets.lengths + 1, max_length)
+                _check_lengths(rows, "source", sources.lengths + 1, max_length, limit)
+                _check_lengths(rows, "target", targets.lengths + 1, max_length, limit)
             longest = np.maximum(sources.lengths, targets.lengths) + 1
             num_truncated = int((longest > max_length).sum())
             sources, targets = sources.cut(max_length - 1), targets.cut(max_length - 1)
@@ -107,6 +109,19 @@ class PairExamples:
         """The share of pairs that were cut, from 0 to 1."""
         return self.num_truncated / max(1, len(self))
 
+    def take(self, ids: Sequence[int]) -> "PairExamples":
+        """Picks pairs.
+
+        Args:
+            ids: Positions of the pairs.
+
+        Returns:
+            The pairs picked, in the order given.
+        """
+        return PairExamples(
+            self.sources.take(ids), self.target_inputs.take(ids), self.target_labels.take(ids), 0
+        )
+
     def batch(self, ids: Sequence[int], device: torch.device | str = "cpu") -> PairBatch:
         """Lays some pairs end to end.
 
@@ -117,9 +132,20 @@ class PairExamples:
         Returns:
             The batch, in the order of ``ids``.
         """
-        source_ids, source_layout = flat_batch(self.sources.take(ids), device)
-        target_input_ids, target_layout = flat_batch(self.target_inputs.take(ids), device)
-        target_labels, _ = flat_batch(self.target_labels.take(ids), device)
+        return self.take(ids).as_batch(device)
+
+    def as_batch(self, device: torch.device | str = "cpu") -> PairBatch:
+        """Lays all pairs end to end, as one batch.
+
+        Args:
+            device: Where the tensors are to be.
+
+        Returns:
+            The batch.
+        """
+        source_ids, source_layout = flat_batch(self.sources, device)
+        target_input_ids, target_layout = flat_batch(self.target_inputs, device)
+        target_labels, _ = flat_batch(self.target_labels, device)
         return PairBatch(source_ids, source_layout, target_input_ids, target_labels, target_layout)
 
 
@@ -164,18 +190,23 @@ def flat_batch(
 
 
 def _check_lengths(
-    rows: Rows, side: str, lengths: Int64[np.ndarray, " examples"], max_length: int
+    rows: Rows,
+    column: str,
+    lengths: Int64[np.ndarray, " examples"],
+    max_length: int,
+    limit: str,
 ) -> None:
     """Refuses texts that would be cut, and says which length would do."""
     too_long = np.flatnonzero(lengths > max_length)
     if not len(too_long):
         return
     share = 100 * len(too_long) / len(lengths)
+    side = f"{column}s"
     count = f"{share:.0f} % of the {side} are" if share >= 1 else f"{len(too_long)} {side} are"
     longest, most = int(lengths.max()), int(np.quantile(lengths, 0.99, method="higher"))
     cover = f"{longest} ({most} covers 99 %)" if most < longest else f"{longest}"
     raise DataError(
-        f"{count} longer than data.max_length {max_length} (median {int(np.median(lengths))}; "
-        f"first: {rows.where(int(too_long[0]))}) and would be cut",
+        f"{count} longer than {limit} {max_length} (median {int(np.median(lengths))}; "
+        f"first: {rows.where(int(too_long[0]), column)}) and would be cut",
         fix=f"raise it to {cover}, or set data.truncate: true to accept this",
     )

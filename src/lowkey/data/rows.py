@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, overload
 
@@ -37,6 +37,7 @@ class Rows(Sequence[dict[str, Any]]):
         numbers: Line of each row in its file, or its number in a format without lines; from 1.
         has_lines: Whether ``numbers`` are lines.
         num_dropped: Rows left out because a needed column was empty.
+        places: The file of a column, for the columns that have one of their own.
     """
 
     place: str
@@ -46,6 +47,7 @@ class Rows(Sequence[dict[str, Any]]):
     numbers: Sequence[int]
     has_lines: bool = True
     num_dropped: int = 0
+    places: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Returns the number of rows."""
@@ -82,16 +84,18 @@ class Rows(Sequence[dict[str, Any]]):
         """
         return self.values[name]
 
-    def where(self, index: int) -> str:
+    def where(self, index: int, column: str | None = None) -> str:
         """Says where a row stands, for messages.
 
         Args:
             index: Position of the row, from 0.
+            column: The standard column that is meant, which may have a file of its own.
 
         Returns:
             ``file:line``, or ``file row number`` in a format without lines.
         """
-        return f"{self.place}{':' if self.has_lines else ' row '}{self.numbers[index]}"
+        place = self.places.get(column or "", self.place)
+        return f"{place}{':' if self.has_lines else ' row '}{self.numbers[index]}"
 
     @cached_property
     def sha256(self) -> str:
@@ -131,6 +135,7 @@ def select_rows(table: Table, config: DataConfig, required: Sequence[str]) -> Ro
         file_columns=table.names,
         numbers=numbers[: config.limit],
         has_lines=table.lines is not None,
+        places={n: table.places[theirs] for n, theirs in names.items() if theirs in table.places},
     )
     rows = _without_empty(rows, config.empty)
     if not rows:
@@ -147,8 +152,12 @@ def _missing_column(table: Table, name: str, theirs: str, required: Sequence[str
     lowered = {column.lower(): column for column in reversed(free)}
     usual = next((lowered[known] for known in _USUAL_NAMES[name] if known in lowered), None)
     meant = usual or did_you_mean(theirs, free) or (free[0] if len(free) == 1 else None)
+    sides = [column for column in free if "." in column]
     if meant:
         fix = "set data.columns: {" + f"{name}: {meant}" + "}"
+    elif name in ("source", "target") and len(sides) > 1:
+        fix = "name both sides, such as data.columns: "
+        fix += "{" + f"source: {sides[0]}, target: {sides[1]}" + "}"
     mapped = "" if theirs == name else f" (data.columns maps {name} to it)"
     columns = ", ".join(table.names[:20]) + (", ..." if len(table.names) > 20 else "")
     return DataError(
@@ -170,7 +179,7 @@ def _without_empty(rows: Rows, policy: str) -> Rows:
         name = next(name for name, indices in empty.items() if indices)
         count = len(empty[name])
         subject = "1 row has" if count == 1 else f"{count} rows have"
-        place = f"first: {rows.where(empty[name][0])}"
+        place = f"first: {rows.where(empty[name][0], name)}"
         raise DataError(
             f'{subject} an empty "{rows.source_names[name]}" ({place})',
             fix="delete them or set data.empty: drop",
@@ -197,7 +206,7 @@ def _checked(rows: Rows, name: str) -> list[Any]:
         if not fits(value):
             raise DataError(
                 f'"{rows.source_names[name]}" must be {expected}, got {shown(value)}',
-                where=rows.where(i),
+                where=rows.where(i, name),
             )
     return values
 

@@ -71,7 +71,7 @@ class SentencePieceTokenizer:
         self.vocab_size = max(vocabulary.values()) + 1
         self.language_codes = [token for token in vocabulary if _LANGUAGE_CODE.fullmatch(token)]
         self._names = {number: token for token, number in vocabulary.items()}
-        self._unsaid = {vocabulary[token] for token in specials.values()}
+        self._unsaid = {self.unknown_id, self.end_id, self.begin_id}
 
     @classmethod
     def load(cls, folder: Path) -> "SentencePieceTokenizer":

@@ -1,4 +1,4 @@
-"""From a source as the user names it to rows: files, folders, packages and the Hub."""
+"""From a source as the user names it to rows: files, folders, packages, toys and the Hub."""
 
 import importlib.util
 import os
@@ -10,10 +10,12 @@ from lowkey.data.config import DataConfig
 from lowkey.data.delimited_rows import parse_delimited
 from lowkey.data.hub import read_hub, read_parquet, read_saved_folder
 from lowkey.data.json_rows import parse_json_array, parse_json_lines
+from lowkey.data.parallel_files import parallel_names, read_parallel
 from lowkey.data.rows import Rows, select_rows
 from lowkey.data.table import Table
 from lowkey.data.text_files import read_data_text
-from lowkey.errors import DataError, MissingInputError, did_you_mean
+from lowkey.data.toys import PREFIX, toy_table
+from lowkey.errors import ConfigError, DataError, MissingInputError, did_you_mean
 
 FORMATS = ("jsonl", "json", "csv", "tsv", "parquet")
 _SPLIT_NAMES = {
@@ -21,29 +23,32 @@ _SPLIT_NAMES = {
     "validation": ("validation", "valid", "dev"),
     "test": ("test",),
 }
-_HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?::([\w.-]+))?(?:@(\S+))?", re.ASCII)
+HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?::([\w.-]+))?(?:@(\S+))?", re.ASCII)
+"""A data set of the Hub: its name, perhaps a configuration, perhaps a split."""
 
 
 def read_rows(source: str, config: DataConfig, required: Sequence[str], *, key: str) -> Rows:
     """Reads the rows of one source and brings them under the standard column names.
 
     Args:
-        source: A file, a folder, ``package:NAME/FILE``, or a Hub name: ``owner/name``,
-            ``owner/name:config`` or ``owner/name:config@split``.
+        source: A file, two files of lines (``train.{en,de}``), a folder, ``package:NAME/FILE``,
+            ``toy:NAME``, or a Hub name: ``owner/name``, ``owner/name:config`` or
+            ``owner/name:config@split``.
         config: How its files are to be read and its columns named.
         required: Standard columns that must be there; text_pair comes with text, and
             alternatives with source, where there are any.
         key: The key or option that names the source, for messages. Its last part chooses the split
-            in a folder or on the Hub: ``data.train`` the training split; a key that names no split
-            means test.
+            in a folder, on the Hub or of a toy: ``data.train`` the training split; a key that names
+            no split means test.
 
     Returns:
         The rows.
 
     Raises:
-        MissingInputError: If there is no such file, folder, package, data set or split.
+        MissingInputError: If there is no such file, folder, package, data set, toy or split.
         UnavailableError: If the Hub is needed and cannot be reached.
         DataError: If the content is not what it should be.
+        ConfigError: If braces do not name two files of lines.
     """
     split = key.rpartition(".")[2]
     split = split if split in _SPLIT_NAMES else "test"
@@ -62,16 +67,21 @@ def _read_table(
     source: str, config: DataConfig, required: Sequence[str], key: str, split: str
 ) -> Table:
     """Finds out what kind of source this is and reads it."""
+    if source.startswith(PREFIX):
+        return toy_table(source, split, key)
+    names = None if Path(source).exists() else parallel_names(source, key)
+    if names:
+        return _read_parallel(source, names, config, key)
     if source.startswith("package:"):
         path = _path_in_package(source, key)
     else:
         path = Path(os.path.expanduser(source))
-        hub_name = _HUB_NAME.fullmatch(source)
+        hub_name = HUB_NAME.fullmatch(source)
         if hub_name and not path.exists() and not _looks_like_a_path(path):
             name, configuration, hub_split = hub_name.groups()
             return read_hub(name, configuration, hub_split or split)
     if not path.exists():
-        raise _missing_file(path, key)
+        raise missing_file(path, key)
     if path.is_dir():
         if (path / "state.json").exists() or (path / "dataset_dict.json").exists():
             return read_saved_folder(path, split)
@@ -79,9 +89,25 @@ def _read_table(
     return _read_file(path, config, required)
 
 
+def _read_parallel(source: str, names: tuple[str, str], config: DataConfig, key: str) -> Table:
+    """Reads the two files of a name in braces as plain text, whatever their endings."""
+    paths = Path(os.path.expanduser(names[0])), Path(os.path.expanduser(names[1]))
+    for path in paths:
+        if not path.exists():
+            raise missing_file(path, key)
+        if config.format != "auto" or format_of(path):
+            kind = format_of(path) if config.format == "auto" else config.format
+            raise ConfigError(
+                f"{source} names two files of one text a line, but {path} is read as {kind}",
+                where=key,
+                fix="leave data.format at auto, and let the names not end in a table's",
+            )
+    return read_parallel(source, paths, lambda path: read_data_text(path, config.encoding))
+
+
 def _looks_like_a_path(path: Path) -> bool:
     """Tells a mistyped path from a Hub name, which has the same form."""
-    return _format_of(path) is not None or path.parent.exists()
+    return format_of(path) is not None or path.parent.exists()
 
 
 def _path_in_package(source: str, key: str) -> Path:
@@ -95,8 +121,16 @@ def _path_in_package(source: str, key: str) -> Path:
     return Path(found.submodule_search_locations[0], *parts)
 
 
-def _missing_file(path: Path, key: str) -> MissingInputError:
-    """Names the file that is not there, and the one that was probably meant."""
+def missing_file(path: Path, key: str) -> MissingInputError:
+    """Names the file that is not there, and the one that was probably meant.
+
+    Args:
+        path: The file.
+        key: The key or option that names it.
+
+    Returns:
+        The error to raise.
+    """
     near = None
     if path.parent.is_dir():
         near = did_you_mean(path.name, [entry.name for entry in path.parent.iterdir()])
@@ -109,7 +143,7 @@ def _file_of_split(folder: Path, split: str, key: str) -> Path:
     found = sorted(
         entry
         for entry in folder.iterdir()
-        if entry.name.partition(".")[0] in _SPLIT_NAMES[split] and _format_of(entry)
+        if entry.name.partition(".")[0] in _SPLIT_NAMES[split] and format_of(entry)
     )
     if len(found) > 1:
         names = " and ".join(entry.name for entry in found)
@@ -121,8 +155,15 @@ def _file_of_split(folder: Path, split: str, key: str) -> Path:
     return found[0]
 
 
-def _format_of(path: Path) -> str | None:
-    """Tells the format from the ending of a name, the one before .gz if it is packed."""
+def format_of(path: Path) -> str | None:
+    """Tells the format from the ending of a name, the one before .gz if it is packed.
+
+    Args:
+        path: A file.
+
+    Returns:
+        One of ``FORMATS``, None for another ending.
+    """
     name = path.name.lower().removesuffix(".gz")
     ending = name.rpartition(".")[2]
     return ending if ending in FORMATS and "." in name else None
@@ -130,7 +171,7 @@ def _format_of(path: Path) -> str | None:
 
 def _read_file(path: Path, config: DataConfig, required: Sequence[str]) -> Table:
     """Reads a file by the parser of its format."""
-    kind = _format_of(path) if config.format == "auto" else config.format
+    kind = format_of(path) if config.format == "auto" else config.format
     if kind is None:
         fix = f"set data.format to one of {', '.join(FORMATS)}"
         raise DataError("the ending of the name tells no format", where=str(path), fix=fix)

@@ -1,7 +1,7 @@
 """What every reader gives: named columns of raw values, and where each row stands."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -15,6 +15,7 @@ class Table:
         column: Gives the values of the column of a name; None where a row has none.
         num_rows: Number of rows.
         lines: Line of the file each row begins on, from 1; None for formats without lines.
+        places: The file of a column, for the columns that have one of their own.
     """
 
     place: str
@@ -22,6 +23,7 @@ class Table:
     column: Callable[[str], list[Any]]
     num_rows: int
     lines: Sequence[int] | None = None
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
 def table_of_records(place: str, records: Sequence[dict[str, Any]], lines: Sequence[int]) -> Table:
@@ -33,13 +35,39 @@ def table_of_records(place: str, records: Sequence[dict[str, Any]], lines: Seque
         lines: Line of the file each row begins on, from 1.
 
     Returns:
-        The table; its columns are all keys, in the order in which they first occur.
+        The table; its columns are all keys, in the order in which they first occur. A key whose
+        values are objects gives way to their keys, such as ``translation.en``.
+
+    Example:
+        >>> table = table_of_records("a.jsonl", [{"id": 1, "translation": {"en": "yes"}}], [1])
+        >>> table.names, table.column("translation.en")
+        (('id', 'translation.en'), ['yes'])
     """
-    names = dict.fromkeys(name for record in records for name in record)
+    names = dict.fromkeys(name for record in records for name in _names(record))
     return Table(
         place=place,
         names=tuple(names),
-        column=lambda name: [record.get(name) for record in records],
+        column=lambda name: [_value(record, name) for record in records],
         num_rows=len(records),
         lines=lines,
     )
+
+
+def _names(record: Mapping[str, Any]) -> Iterator[str]:
+    """Names the values of an object, those of objects inside it by the way to them."""
+    for name, value in record.items():
+        if isinstance(value, dict):
+            yield from (f"{name}.{inner}" for inner in _names(value))
+        else:
+            yield name
+
+
+def _value(record: Mapping[str, Any], name: str) -> Any:
+    """Looks a value up; a key that itself holds a dot comes before the way into an object."""
+    if name in record or "." not in name:
+        return record.get(name)
+    for end in (i for i, char in enumerate(name) if char == "."):
+        inner = record.get(name[:end])
+        if isinstance(inner, dict) and (value := _value(inner, name[end + 1 :])) is not None:
+            return value
+    return None

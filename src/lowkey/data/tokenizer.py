@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import tokenizers
@@ -33,39 +32,6 @@ class TokenizedTexts:
     num_truncated: int
 
 
-@runtime_checkable
-class PairTokenizer(Protocol):
-    """What an encoder-decoder needs of the tokenizer of its sources, or of its targets.
-
-    Attributes:
-        begin_id: The token that outputs start from.
-        end_id: The token that ends sources and targets.
-        unknown_id: The token of what the vocabulary lacks, if there is one.
-        vocab_size: Rows that an embedding needs.
-    """
-
-    begin_id: int
-    end_id: int
-    unknown_id: int | None
-    vocab_size: int
-
-    def encode(self, texts: Sequence[str], *, special_tokens: bool = True) -> TokenizedTexts:
-        """Turns texts into token ids; see ``TextTokenizer``."""
-        ...
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Turns token ids back into text; see ``TextTokenizer``."""
-        ...
-
-    def tokens(self, ids: Sequence[int]) -> list[str]:
-        """Names the tokens; see ``TextTokenizer``."""
-        ...
-
-    def save(self, folder: Path) -> None:
-        """Writes the tokenizer into an existing folder."""
-        ...
-
-
 class TextTokenizer:
     """A tokenizer that knows its special tokens and neither pads nor cuts unless told to.
 
@@ -74,7 +40,7 @@ class TextTokenizer:
             ``</s>``, to begin and end texts with.
 
     Raises:
-        DataError: If it holds neither pair.
+        DataError: If it holds neither pair, or gives two of its special tokens one id.
     """
 
     def __init__(self, tokenizer: tokenizers.Tokenizer):
@@ -85,7 +51,10 @@ class TextTokenizer:
         begin, end, unknown = known[0]
         self.begin_id = vocabulary[begin]
         self.end_id = vocabulary[end]
-        self.unknown_id: int | None = vocabulary.get(unknown)
+        self.unknown_id = vocabulary.get(unknown)
+        if len({self.begin_id, self.end_id, self.unknown_id}) < 3:
+            ids = f"{begin} {self.begin_id}, {end} {self.end_id}, {unknown} {self.unknown_id}"
+            raise DataError(f"two special tokens of the tokenizer have the same id ({ids})")
         # A vocabulary may have gaps; what counts is how many rows an embedding needs.
         self.vocab_size = max(vocabulary.values()) + 1
         self._tokenizer = tokenizer
@@ -98,11 +67,11 @@ class TextTokenizer:
         )
 
     @classmethod
-    def load(cls, folder: Path) -> "TextTokenizer":
+    def load(cls, path: Path) -> "TextTokenizer":
         """Opens the tokenizer of a model folder: ours, or one of the BERT family.
 
         Args:
-            folder: Holds ``tokenizer.json``, or ``vocab.txt`` of BERT.
+            path: Holds ``tokenizer.json``, or ``vocab.txt`` of BERT; or one of these files.
 
         Returns:
             The tokenizer.
@@ -111,11 +80,16 @@ class TextTokenizer:
             MissingInputError: If the folder holds neither file.
             DataError: If a file is damaged, or the tokenizer is of a kind not known here.
         """
-        tokenizer = open_tokenizer(folder)
+        tokenizer = open_tokenizer(path)
         try:
             return cls(tokenizer)
         except DataError as error:
-            raise DataError(error.what, where=str(folder)) from None
+            raise DataError(error.what, where=str(path)) from None
+
+    @property
+    def library(self) -> tokenizers.Tokenizer:
+        """The tokenizer of the library, for what is not told here."""
+        return self._tokenizer
 
     def save(self, folder: Path) -> None:
         """Writes ``tokenizer.json``.
@@ -152,8 +126,8 @@ class TextTokenizer:
             DataError: If a text cannot be written as UTF-8.
         """
         items = list(texts) if pairs is None else list(zip(texts, pairs, strict=True))
-        ids: list[list[int]] = []
-        segments: list[list[int]] = []
+        ids: list[FlatSequences] = []
+        segments: list[FlatSequences] = []
         num_truncated = 0
         with native_errors("a text cannot be tokenized"):
             try:
@@ -164,13 +138,17 @@ class TextTokenizer:
                     portion = self._tokenizer.encode_batch_fast(
                         items[start : start + _TEXTS_AT_ONCE], add_special_tokens=special_tokens
                     )
-                    ids += [encoding.ids for encoding in portion]
-                    segments += [encoding.type_ids for encoding in portion if pairs is not None]
+                    ids.append(FlatSequences.of([encoding.ids for encoding in portion]))
+                    if pairs is not None:
+                        kinds = [encoding.type_ids for encoding in portion]
+                        segments.append(FlatSequences.of(kinds))
                     num_truncated += sum(bool(encoding.overflowing) for encoding in portion)
             finally:
                 self._tokenizer.no_truncation()
-        segment_ids = None if pairs is None else FlatSequences.of(segments).values.astype(np.uint8)
-        return TokenizedTexts(FlatSequences.of(ids), segment_ids, num_truncated)
+        segment_ids = None
+        if pairs is not None:
+            segment_ids = FlatSequences.join(segments).values.astype(np.uint8)
+        return TokenizedTexts(FlatSequences.join(ids), segment_ids, num_truncated)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Turns token ids back into text; special tokens, unknown ones too, are left out.

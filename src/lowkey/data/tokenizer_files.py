@@ -42,12 +42,13 @@ _PARTS = {
 _SEQUENCES = {"normalizer": "normalizers", "pre_tokenizer": "pretokenizers"}
 
 
-def open_tokenizer(folder: Path) -> tokenizers.Tokenizer:
+def open_tokenizer(path: Path) -> tokenizers.Tokenizer:
     """Opens ``tokenizer.json``, or else a ``vocab.txt`` of BERT, of a model folder.
 
     Args:
-        folder: The folder; its ``tokenizer_config.json`` may set ``do_lower_case``,
-            ``strip_accents`` and ``tokenize_chinese_chars``, as in transformers.
+        path: The folder, or a file that holds one of the two, under any name;
+            ``tokenizer_config.json`` beside it may set ``do_lower_case``, ``strip_accents`` and
+            ``tokenize_chinese_chars``, as in transformers.
 
     Returns:
         The tokenizer, neither padding nor cutting.
@@ -56,14 +57,19 @@ def open_tokenizer(folder: Path) -> tokenizers.Tokenizer:
         MissingInputError: If the folder holds neither file.
         DataError: If a file is damaged or holds a part that is not allowed.
     """
-    path = folder / TOKENIZER_FILE
-    if path.exists():
-        document = _allowed_document(read_json(path, max_bytes=MAX_BYTES), path)
-    elif (folder / VOCABULARY_FILE).exists():
-        path = folder / VOCABULARY_FILE
-        document = _bert_document(path)
+    folder = path
+    if path.is_file():
+        folder = path.parent
+    elif (path / TOKENIZER_FILE).exists():
+        path = path / TOKENIZER_FILE
+    elif (path / VOCABULARY_FILE).exists():
+        path = path / VOCABULARY_FILE
     else:
         raise MissingInputError(f"{folder} holds no {TOKENIZER_FILE} and no {VOCABULARY_FILE}")
+    if path.suffix == ".txt":
+        document = _bert_document(path)
+    else:
+        document = _allowed_document(read_json(path, max_bytes=MAX_BYTES), path)
     normalizer = document["normalizer"]
     if normalizer is not None and normalizer["type"] == "BertNormalizer":
         document["normalizer"] = normalizer | _normalizer_settings(folder / SETTINGS_FILE)

@@ -1,7 +1,7 @@
 """Trains a tokenizer on texts; the same texts give the same tokenizer."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -16,17 +16,20 @@ SPECIAL_TOKENS = [UNKNOWN, BEGIN, END]
 _INNER = "##"
 
 
-def train_tokenizer(texts: Sequence[str], *, kind: TokenizerKind, vocab_size: int) -> TextTokenizer:
+def train_tokenizer(
+    texts: Iterable[str], *, kind: TokenizerKind, vocab_size: int, key: str = "vocab_size"
+) -> TextTokenizer:
     """Learns a vocabulary.
 
     Texts are taken as they are, capital letters and accents included. All kinds but wordpiece and
     whitespace give back every text whose characters they know, to the last space.
 
     Args:
-        texts: The texts to learn from.
+        texts: The texts to learn from; they are gone through more than once.
         kind: What a token is: ``whitespace`` (what stands between white space), ``character``, or
             pieces of words found by ``bpe``, ``unigram`` or ``wordpiece``.
         vocab_size: Most entries, the three special tokens included.
+        key: The key of the recipe that sets it, for messages.
 
     Returns:
         The tokenizer, with ``<unk>``, ``<s>`` and ``</s>`` as ids 0, 1 and 2.
@@ -50,12 +53,23 @@ def train_tokenizer(texts: Sequence[str], *, kind: TokenizerKind, vocab_size: in
         "unigram": _train_unigram,
         "wordpiece": _train_wordpiece,
     }[kind]
-    tokenizer = trainer(texts, vocab_size)
+    try:
+        tokenizer = trainer(texts, vocab_size)
+    except _TooSmallError:
+        characters = len(set().union(*texts))
+        raise ConfigError(
+            f"{key} {vocab_size} is too small for texts of {characters} different characters",
+            fix=f"raise it to {2 * characters} or more, or use the kind bpe",
+        ) from None
     tokenizer.add_special_tokens(SPECIAL_TOKENS)
     return TextTokenizer(tokenizer)
 
 
-def _train_whitespace(texts: Sequence[str], vocab_size: int) -> Tokenizer:
+class _TooSmallError(ValueError):
+    """The vocabulary asked for does not even hold the characters."""
+
+
+def _train_whitespace(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     """Takes the most frequent words; decoding joins them by one space."""
     tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -63,7 +77,7 @@ def _train_whitespace(texts: Sequence[str], vocab_size: int) -> Tokenizer:
     return tokenizer
 
 
-def _train_characters(texts: Sequence[str], vocab_size: int) -> Tokenizer:
+def _train_characters(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     """Takes the most frequent characters, white space included."""
     tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = pre_tokenizers.FixedLength(length=1)
@@ -72,7 +86,7 @@ def _train_characters(texts: Sequence[str], vocab_size: int) -> Tokenizer:
     return tokenizer
 
 
-def _train_bpe(texts: Sequence[str], vocab_size: int) -> Tokenizer:
+def _train_bpe(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     """Merges the most frequent neighbours, again and again."""
     tokenizer = _metaspace(models.BPE(unk_token=UNKNOWN))
     alphabet = vocab_size - len(SPECIAL_TOKENS)
@@ -80,7 +94,7 @@ def _train_bpe(texts: Sequence[str], vocab_size: int) -> Tokenizer:
     return tokenizer
 
 
-def _train_unigram(texts: Sequence[str], vocab_size: int) -> Tokenizer:
+def _train_unigram(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     """Thins out a large vocabulary to the pieces that make the texts most probable."""
     tokenizer = _metaspace(models.Unigram())
     try:
@@ -89,11 +103,7 @@ def _train_unigram(texts: Sequence[str], vocab_size: int) -> Tokenizer:
         # The library raises a bare Exception, told apart by nothing but its text.
         if "not large enough" not in str(error):
             raise
-        characters = len(set().union(*texts))
-        raise ConfigError(
-            f"vocab_size {vocab_size} is too small for texts of {characters} different characters",
-            fix=f"raise it to {2 * characters} or more, or use the kind bpe",
-        ) from None
+        raise _TooSmallError from None
     pieces = json.loads(tokenizer.to_str())["model"]["vocab"][len(SPECIAL_TOKENS) :]
     # The library sums in an order that changes from run to run, and gives rare characters the
     # least score plus 0.0001 for each before it in such an order: both are taken out again here.
@@ -109,7 +119,7 @@ def _train_unigram(texts: Sequence[str], vocab_size: int) -> Tokenizer:
     return tokenizer
 
 
-def _train_wordpiece(texts: Sequence[str], vocab_size: int) -> Tokenizer:
+def _train_wordpiece(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     """Merges neighbours as bpe does; pieces inside a word begin with ##, as in BERT."""
 
     def train(inner: list[str]) -> dict[str, int]:
@@ -143,10 +153,10 @@ def _wordpiece(model: models.WordPiece) -> Tokenizer:
 def _train(
     tokenizer: Tokenizer,
     trainer: type,
-    texts: Sequence[str],
+    texts: Iterable[str],
     vocab_size: int,
     **options: object,
 ) -> None:
     """Runs one of the library's trainers without its progress bar."""
     settings = {"special_tokens": SPECIAL_TOKENS, "show_progress": False} | options
-    tokenizer.train_from_iterator(texts, trainer(vocab_size=vocab_size, **settings), len(texts))
+    tokenizer.train_from_iterator(texts, trainer(vocab_size=vocab_size, **settings))

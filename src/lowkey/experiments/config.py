@@ -24,7 +24,7 @@ of full fine-tuning (Schulman et al., "LoRA Without Regret", 2025)."""
 
 
 class Tokenizers(Config):
-    """The tokenizers trained on the training pairs.
+    """The tokenizers of both sides.
 
     Attributes:
         source: Tokenizer of the sources.
@@ -37,6 +37,15 @@ class Tokenizers(Config):
     target: TokenizerConfig = TokenizerConfig()
     joint: bool = False
 
+    @model_validator(mode="after")
+    def _one_if_joint(self) -> "Tokenizers":
+        if self.joint and self.target not in (TokenizerConfig(), self.source):
+            raise ValueError(
+                "target differs from source, but joint: true makes one tokenizer of both, as source"
+                " says — delete target, or set joint: false"
+            )
+        return self
+
 
 class TranslationRecipe(Config):
     """What ``lowkey train`` reads: a Transformer from scratch on pairs of texts.
@@ -48,7 +57,8 @@ class TranslationRecipe(Config):
         train: How it is trained.
         decode: How it is scored and used.
         metrics: Scores of decoded texts: "words" counts whole outputs that equal no allowed target
-            and wrong tokens (pronunciation, spelling), "text" is BLEU and chrF.
+            and wrong tokens (pronunciation, spelling), "text" is BLEU, chrF and, for the final
+            score, TER.
         decoded_rows: Validation rows decoded at each evaluation, spread over the set.
         track: Where numbers go; jsonl always.
     """
@@ -65,6 +75,12 @@ class TranslationRecipe(Config):
     @model_validator(mode="after")
     def _data_is_named(self) -> "TranslationRecipe":
         refuse_missing_data(self.data)
+        if self.data.streaming:
+            refuse_endless(self.data, self.train)
+        if self.data.truncate and not self.data.max_length and self.model.positions != "learned":
+            raise ValueError(
+                "data.truncate is true, but there is no data.max_length to cut at — set it"
+            )
         return self
 
     @model_validator(mode="after")
@@ -128,6 +144,11 @@ class FinetuneRecipe(Config):
     @model_validator(mode="after")
     def _possible(self) -> "FinetuneRecipe":
         refuse_missing_data(self.data)
+        if self.data.streaming:
+            raise ValueError(
+                "data.streaming is for lowkey train; lowkey finetune reads its rows whole"
+                " — set it to false"
+            )
         if self.task in TASKS_TO_COME:
             raise ValueError(
                 f"task {self.task} is not there yet — this version trains classify, pair and"
@@ -148,4 +169,30 @@ def refuse_missing_data(data: DataConfig) -> None:
     if data.train is None:
         raise ValueError(
             "data names no train source — set data.train to a file, folder or Hub name"
+        )
+
+
+def refuse_endless(data: DataConfig, train: TrainConfig) -> None:
+    """Refuses a recipe that streams its data and needs to know all of it, now or midway.
+
+    Args:
+        data: The section of the recipe.
+        train: The section that says how long to train.
+
+    Raises:
+        ValueError: If a key is missing, or would stop the run at a row read late.
+    """
+    if train.max_steps is None:
+        raise ValueError(
+            "data.streaming has no known end, so num_train_epochs cannot be counted"
+            " — set train.max_steps"
+        )
+    if data.validation is None:
+        raise ValueError(
+            "data.streaming is true, and nothing can be held out of a stream — set data.validation"
+        )
+    if data.empty == "error" or not data.truncate:
+        raise ValueError(
+            "data.streaming would stop the run when a text that is empty or too long comes by"
+            " — set data.empty: drop and data.truncate: true, with data.max_length"
         )

@@ -16,8 +16,9 @@ from torch import nn
 from lowkey import runtime
 from lowkey.data.labelled import LabelledExamples
 from lowkey.data.labels import LabelMap, TaskChoice, label_numbers
+from lowkey.data.pair_tokenizer import refuse_other_size
 from lowkey.data.tokenizer import TextTokenizer
-from lowkey.errors import ConfigError, DataError
+from lowkey.errors import ConfigError
 from lowkey.experiments.config import FinetuneRecipe
 from lowkey.experiments.method import make_trainable
 from lowkey.experiments.samples import label_samples
@@ -178,13 +179,7 @@ def _prepare(
         environment=environment(device, dtype),
     )
     tokenizer = TextTokenizer.load(base)
-    if tokenizer.vocab_size > model.encoder.config.vocab_size:
-        raise DataError(
-            f"the tokenizer has {tokenizer.vocab_size} tokens, the embedding"
-            f" {model.encoder.config.vocab_size} rows",
-            where=str(base),
-            fix="use the tokenizer saved with the model",
-        )
+    refuse_other_size(tokenizer, model.encoder.config.vocab_size, str(base), spare=True)
     classifier = TextClassifier(model.compute_in(dtype), tokenizer, facts, device, lora_config)
     examples = [classifier.examples(rows) for rows in (splits.train, splits.validation)]
     if splits.test:

@@ -10,6 +10,7 @@ from lowkey.data.batching import plan_batches
 from lowkey.data.config import DataConfig
 from lowkey.data.rows import Rows
 from lowkey.data.sources import read_rows
+from lowkey.data.streams import RowStream
 from lowkey.errors import DataError
 from lowkey.training.config import TrainConfig
 
@@ -25,12 +26,15 @@ class Splits:
         train: What is learned from.
         validation: What the best step is chosen by.
         test: What is scored once at the end; None where there is none.
+        stream: Where training rows are read as they are needed, if they are; ``train`` and
+            ``given`` are then its first window.
     """
 
     given: Rows
     train: Rows
     validation: Rows
     test: Rows | None
+    stream: RowStream | None = None
 
     @property
     def hashes(self) -> dict[str, str]:
@@ -62,7 +66,12 @@ def read_splits(
         MissingInputError: If a source is not there.
         UnavailableError: If the Hub is needed and cannot be reached.
     """
-    given = train = read_rows(data.train or "", data, columns, key="data.train")
+    stream = None
+    if data.streaming:
+        stream = RowStream(data.train or "", data, columns, "data.train")
+        given = train = stream.window(0)
+    else:
+        given = train = read_rows(data.train or "", data, columns, key="data.train")
     test = None
     if data.test is not None:
         test = read_rows(data.test, data, columns, key="data.test")
@@ -74,7 +83,7 @@ def read_splits(
             f"no data.validation: {len(validation)} of the training rows are held out"
             " to choose the best step"
         )
-    return Splits(given, train, validation, test)
+    return Splits(given, train, validation, test, stream)
 
 
 def hold_out(rows: Rows, seed: int) -> tuple[Rows, Rows]:

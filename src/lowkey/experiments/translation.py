@@ -12,12 +12,12 @@ import torch
 from torch import nn
 
 from lowkey import runtime
-from lowkey.data.pairs import PairExamples
+from lowkey.data.prefetch import Prefetch
 from lowkey.data.rows import Rows
-from lowkey.data.tokenizer import TextTokenizer
-from lowkey.data.tokenizer_training import train_tokenizer
 from lowkey.errors import ConfigError
-from lowkey.experiments.config import Tokenizers, TranslationRecipe
+from lowkey.experiments.config import TranslationRecipe
+from lowkey.experiments.pair_data import PairData, prepare_pairs
+from lowkey.experiments.pair_tokenizers import pair_tokenizers, tokenizer_hashes
 from lowkey.experiments.samples import text_samples
 from lowkey.experiments.session import Session, environment, open_session
 from lowkey.experiments.splits import Splits, plan_epoch, read_splits, spread
@@ -56,7 +56,9 @@ def train(recipe: TranslationRecipe, out: Path, *, resume: bool = False) -> Fact
     splits = read_splits(recipe.data, _COLUMNS, recipe.train.seed, progress.note)
     learner = _prepare(recipe, splits, progress.note)
     Course(recipe.train, learner)  # an impossible schedule is refused before anything is written
-    with open_session(recipe, out, progress, splits.hashes, resume=resume) as session:
+    both = learner.translator.source_tokenizer, learner.translator.target_tokenizer
+    inputs = splits.hashes | tokenizer_hashes(recipe.tokenizer, *both)
+    with open_session(recipe, out, progress, inputs, resume=resume) as session:
         trainer = Trainer(
             learner,
             recipe.train,
@@ -77,15 +79,13 @@ class Learner:
 
     Attributes:
         translator: The model with its tokenizers and facts.
-        train: Training pairs.
-        validation: Pairs that choose the best step, by their likelihood.
+        pairs: Training pairs, and those that choose the best step, by their likelihood.
         decoded: Validation rows that are decoded at each evaluation.
         recipe: How to batch and smooth.
     """
 
     translator: Translator
-    train: PairExamples
-    validation: PairExamples
+    pairs: PairData
     decoded: Rows
     recipe: TranslationRecipe
 
@@ -95,6 +95,7 @@ class Learner:
         # Likelihood over all rows: smoother than a score of the few that are decoded.
         self.metric_for_best = "nll"
         self.greater_is_better = False
+        self.ahead = Prefetch(self.pairs.train.chosen)
 
     def epoch(self, epoch: int) -> Sequence[Sequence[int]]:
         """Plans the batches of an epoch.
@@ -105,7 +106,11 @@ class Learner:
         Returns:
             The pairs of each batch.
         """
-        return plan_epoch(self.train.lengths, self.recipe.train, epoch)
+        train = self.pairs.train
+        planned = plan_epoch(train.lengths(epoch), self.recipe.train, epoch)
+        plan = [train.numbers(epoch, ids) for ids in planned]
+        self.ahead.follow(plan)
+        return plan
 
     def loss(self, ids: Sequence[int]) -> StepLoss:
         """Computes the label-smoothed cross-entropy of the target tokens.
@@ -116,7 +121,7 @@ class Learner:
         Returns:
             The sums over the batch; ``nll`` is free of smoothing.
         """
-        batch = self.train.batch(ids, self.translator.device)
+        batch = self.ahead.get(ids).as_batch(self.translator.device)
         logits = self.model(
             batch.source_ids, batch.source_layout, batch.target_input_ids, batch.target_layout
         )
@@ -132,15 +137,15 @@ class Learner:
         Returns:
             nll and perplexity of all, and the scores of the decoded ones.
         """
-        nll = self.translator.nll(self.validation)
-        scores, _ = self.translator.score(self.decoded)
+        nll = self.translator.nll(self.pairs.validation)
+        scores, _ = self.translator.score(self.decoded, thorough=False)
         values = {name: score.value for name, score in scores.items()}
         return {"nll": nll, "perplexity": float(np.exp(min(nll, 700.0))), **values}
 
 
 def _prepare(recipe: TranslationRecipe, splits: Splits, say: Callable[[str], None]) -> Learner:
     """Trains the tokenizers, makes the model and tokenizes the pairs."""
-    source, target = _tokenizers(recipe.tokenizer, splits.train)
+    source, target = pair_tokenizers(recipe.tokenizer, splits.train, say)
     device = runtime.resolve_device(recipe.train.device)
     dtype = runtime.resolve_precision(recipe.train.precision, device)
     config = TransformerConfig(
@@ -149,16 +154,14 @@ def _prepare(recipe: TranslationRecipe, splits: Splits, say: Callable[[str], Non
         **recipe.model.config_values(joint=recipe.tokenizer.joint),
     )
     model = new_transformer(config, recipe.train.seed).compute_in(dtype)
-    max_length = recipe.data.max_length
+    max_length, limit = recipe.data.max_length, "data.max_length"
     if config.positions == "learned":
         _refuse_unnumbered(recipe)
-        max_length = max_length or config.max_positions
-    cut = recipe.data.truncate
-    pairs = [
-        PairExamples.from_rows(rows, source, target, max_length=max_length, truncate=cut)
-        for rows in (splits.train, splits.validation)
-    ]
-    ratios = pairs[0].target_labels.lengths / pairs[0].sources.lengths
+        if max_length is None:
+            max_length, limit = config.max_positions, "model.max_positions"
+    pairs = prepare_pairs(recipe, splits, (source, target), max_length, limit)
+    first = pairs.first
+    ratios = first.target_labels.lengths / first.sources.lengths
     wanted = recipe.decode
     if wanted.max_ratio is None:
         most = max(float(ratios.max()), wanted.min_ratio)
@@ -172,15 +175,16 @@ def _prepare(recipe: TranslationRecipe, splits: Splits, say: Callable[[str], Non
         environment=environment(device, dtype),
     )
     translator = Translator(model, source, target, facts, device)
-    if pairs[0].num_truncated:
-        say(f"note: {pairs[0].truncated_share:.1%} of the training pairs are cut")
+    if first.num_truncated:
+        say(f"note: {first.truncated_share:.1%} of the training pairs are cut")
+    counted = "training pairs" if splits.stream is None else "pairs in the first window"
     say(
-        f"{len(splits.train):,} training pairs; vocabularies of {source.vocab_size:,} and"
+        f"{len(splits.train):,} {counted}; vocabularies of {source.vocab_size:,} and"
         f" {target.vocab_size:,}; {sum(p.numel() for p in model.parameters()):,} parameters"
         f"{recipe.model.remark()}"
     )
     decoded = spread(splits.validation, recipe.decoded_rows)
-    return Learner(translator, pairs[0], pairs[1], decoded, recipe)
+    return Learner(translator, pairs, decoded, recipe)
 
 
 def _refuse_unnumbered(recipe: TranslationRecipe) -> None:
@@ -195,18 +199,6 @@ def _refuse_unnumbered(recipe: TranslationRecipe) -> None:
                 f"{key} is {length}, but the model has {positions} positions",
                 fix=f"set {key} to {positions} or raise model.max_positions",
             )
-
-
-def _tokenizers(config: Tokenizers, rows: Rows) -> tuple[TextTokenizer, TextTokenizer]:
-    """Learns the vocabularies from the training pairs alone."""
-    sources, targets = rows.column("source"), rows.column("target")
-    if config.joint:
-        both = [*sources, *targets]
-        joint = train_tokenizer(both, kind=config.source.kind, vocab_size=config.source.vocab_size)
-        return joint, joint
-    source = train_tokenizer(sources, kind=config.source.kind, vocab_size=config.source.vocab_size)
-    target = train_tokenizer(targets, kind=config.target.kind, vocab_size=config.target.vocab_size)
-    return source, target
 
 
 def new_transformer(config: TransformerConfig, seed: int) -> Transformer:
@@ -242,7 +234,7 @@ def _conclude(splits: Splits, learner: Learner, fit: FitResult, session: Session
                 "training_seconds": fit.seconds,
                 "train_tokens": fit.train_tokens,
                 "peak_memory_mib": fit.peak_memory_mib,
-                "train_rows": len(splits.train),
+                **({} if splits.stream else {"train_rows": len(splits.train)}),
                 f"{name}_rows": len(rows),
                 "disk_bytes": folder_bytes(best),
             },

@@ -9,12 +9,8 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 SHARDS = "model.safetensors.index.json"
 PICKLE = "pytorch_model.bin"
+PICKLE_SHARDS = "pytorch_model.bin.index.json"
 ADAPTER_CONFIG = "adapter_config.json"
-
-_SAVE_AGAIN = (
-    "load it where you trust it with transformers and call save_pretrained, which writes "
-    f"{WEIGHTS}; then give that folder"
-)
 
 
 def check_model_folder(folder: Path, *, where: str | None = None) -> None:
@@ -36,20 +32,17 @@ def check_model_folder(folder: Path, *, where: str | None = None) -> None:
     except OSError as error:
         raise MissingInputError(f"{folder} cannot be read: {error.strerror}", where=where) from None
     if CONFIG not in has:
-        what, fix = _what_else(folder, has)
-        raise MissingInputError(what, where=where, fix=fix)
+        raise missing_config(folder, has, where=where)
     if WEIGHTS in has:
         return
     if SHARDS in has:
         what, fix = f"{folder} holds its weights in several files, which is not supported yet", None
-    elif PICKLE in has:
+    elif {PICKLE, PICKLE_SHARDS} & has:
         what = f"{folder} holds only {PICKLE}, a pickle file that can run code when opened"
-        fix = _SAVE_AGAIN
+        fix = f"lowkey convert {folder} OUT makes a folder with {WEIGHTS}; then give OUT"
     else:
-        what, fix = (
-            f"{folder} holds no {WEIGHTS}",
-            f"if it has weights of another kind, {_SAVE_AGAIN}",
-        )
+        what = f"{folder} holds no {WEIGHTS}"
+        fix = f"if it is published as {PICKLE}, fetch that too; then lowkey convert {folder} OUT"
     raise MissingInputError(what, where=where, fix=fix)
 
 
@@ -84,14 +77,26 @@ def base_identity(folder: Path) -> dict[str, str]:
     return {"name": folder.name, "sha256": sha256_of(folder / WEIGHTS)}
 
 
-def _what_else(folder: Path, has: set[str]) -> tuple[str, str]:
-    """Says what a folder without a model is, and what to give instead."""
+def missing_config(folder: Path, has: set[str], *, where: str | None) -> MissingInputError:
+    """Says what a folder without ``config.json`` is, and what to give instead.
+
+    Args:
+        folder: The folder.
+        has: The names in it.
+        where: The key or option that named it, for messages.
+
+    Returns:
+        The error to raise.
+    """
     needs = f"a model folder holds {CONFIG} and {WEIGHTS}"
     if has & {"config.yaml", "checkpoints"}:
         what = f"{folder} is a training run, not a model folder"
+        fix = f"lowkey export {folder} --format merged --out DIR makes one ({needs})"
         if (folder / "best" / CONFIG).is_file():
-            return what, f"did you mean {folder / 'best'}? ({needs})"
-        return what, f"lowkey export {folder} --format merged --out DIR makes one ({needs})"
-    if ADAPTER_CONFIG in has:
-        return f"{folder} is an adapter, not a model", "give the model it was trained on"
-    return f"{folder} holds no {CONFIG}", needs
+            fix = f"did you mean {folder / 'best'}? ({needs})"
+    elif ADAPTER_CONFIG in has:
+        what = f"{folder} is an adapter, not a model"
+        fix = "give the model it was trained on"
+    else:
+        what, fix = f"{folder} holds no {CONFIG}", needs
+    return MissingInputError(what, where=where, fix=fix)

@@ -5,7 +5,8 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from lowkey.metrics.intervals import Score, Values, Weights, bootstrapped, row_count, wilson
+from lowkey.metrics.intervals import Score, Values, Weights, row_count
+from lowkey.metrics.measure import Measure, share, sizes
 
 Classes = Sequence[Hashable] | Shaped[np.ndarray, " rows"]
 
@@ -23,8 +24,24 @@ def accuracy(predictions: Classes, references: Classes) -> Score:
     Raises:
         ValueError: If there are no rows, or not as many references as predictions.
     """
-    n = row_count("accuracy", predictions, references)
-    return wilson(int((np.asarray(predictions) == np.asarray(references)).sum()), n)
+    return accuracy_of(predictions, references).score()
+
+
+def accuracy_of(predictions: Classes, references: Classes) -> Measure:
+    """Measures the share of rows whose class is right; see :func:`accuracy`.
+
+    Args:
+        predictions: The predicted class of each row.
+        references: The true class of each row.
+
+    Returns:
+        The metric of any choice of the rows.
+
+    Raises:
+        ValueError: If there are no rows, or not as many references as predictions.
+    """
+    row_count("accuracy", predictions, references)
+    return share("accuracy", np.asarray(predictions) == np.asarray(references))
 
 
 def f1_macro(predictions: Classes, references: Classes) -> Score:
@@ -43,6 +60,22 @@ def f1_macro(predictions: Classes, references: Classes) -> Score:
     Raises:
         ValueError: If there are no rows, or not as many references as predictions.
     """
+    return f1_macro_of(predictions, references).score()
+
+
+def f1_macro_of(predictions: Classes, references: Classes) -> Measure:
+    """Measures the mean F1 over classes; see :func:`f1_macro`.
+
+    Args:
+        predictions: The predicted class of each row.
+        references: The true class of each row.
+
+    Returns:
+        The metric of any choice of the rows.
+
+    Raises:
+        ValueError: If there are no rows, or not as many references as predictions.
+    """
     n = row_count("f1_macro", predictions, references)
     hits, predicted, true = _one_hot(predictions, references)
 
@@ -51,7 +84,7 @@ def f1_macro(predictions: Classes, references: Classes) -> Score:
         f1 = 2 * (weights @ hits) / np.maximum(shown, 1)
         return f1.sum(axis=1) / (shown > 0).sum(axis=1)
 
-    return bootstrapped(metric, n)
+    return Measure("f1_macro", n, metric)
 
 
 def matthews(predictions: Classes, references: Classes) -> Score:
@@ -74,16 +107,17 @@ def matthews(predictions: Classes, references: Classes) -> Score:
         Gorodkin, "Comparing two K-category assignments by a K-category correlation
         coefficient", 2004.
     """
-    n = row_count("matthews", predictions, references)
+    rows = row_count("matthews", predictions, references)
     hits, predicted, true = _one_hot(predictions, references)
 
     def metric(weights: Weights) -> Values:
+        n = sizes(weights)
         shown, actual = weights @ predicted, weights @ true
         covariance = n * (weights @ hits).sum(axis=1) - (shown * actual).sum(axis=1)
         spread = (n * n - (shown**2).sum(axis=1)) * (n * n - (actual**2).sum(axis=1))
         return covariance / np.sqrt(np.where(spread > 0, spread, np.inf))
 
-    return bootstrapped(metric, n)
+    return Measure("matthews", rows, metric).score()
 
 
 def _one_hot(

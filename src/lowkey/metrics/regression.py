@@ -6,7 +6,8 @@ from typing import SupportsFloat
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from lowkey.metrics.intervals import Score, Values, Weights, bootstrapped, row_count
+from lowkey.metrics.intervals import Score, Values, Weights, row_count
+from lowkey.metrics.measure import Measure, sizes
 
 Numbers = Sequence[SupportsFloat] | Shaped[np.ndarray, " rows"]
 Rows = Float[np.ndarray, " rows"]
@@ -25,10 +26,26 @@ def mse(predictions: Numbers, references: Numbers) -> Score:
     Raises:
         ValueError: If there are no rows, or not as many references as predictions.
     """
+    return mse_of(predictions, references).score()
+
+
+def mse_of(predictions: Numbers, references: Numbers) -> Measure:
+    """Measures the mean squared error; see :func:`mse`.
+
+    Args:
+        predictions: The predicted number of each row.
+        references: The true number of each row.
+
+    Returns:
+        The metric of any choice of the rows.
+
+    Raises:
+        ValueError: If there are no rows, or not as many references as predictions.
+    """
     n = row_count("mse", predictions, references)
     x, y = _floats(predictions, references)
     errors = (x - y) ** 2
-    return bootstrapped(lambda weights: weights @ errors / n, n)
+    return Measure("mse", n, lambda weights: weights @ errors / sizes(weights), errors)
 
 
 def pearson(predictions: Numbers, references: Numbers) -> Score:
@@ -45,9 +62,25 @@ def pearson(predictions: Numbers, references: Numbers) -> Score:
     Raises:
         ValueError: If there are no rows, or not as many references as predictions.
     """
+    return pearson_of(predictions, references).score()
+
+
+def pearson_of(predictions: Numbers, references: Numbers) -> Measure:
+    """Measures the linear correlation; see :func:`pearson`.
+
+    Args:
+        predictions: The predicted number of each row.
+        references: The true number of each row.
+
+    Returns:
+        The metric of any choice of the rows.
+
+    Raises:
+        ValueError: If there are no rows, or not as many references as predictions.
+    """
     n = row_count("pearson", predictions, references)
     x, y = _floats(predictions, references)
-    return bootstrapped(lambda weights: _correlation(weights, x, y), n)
+    return Measure("pearson", n, lambda weights: _correlation(weights, x, y))
 
 
 def spearman(predictions: Numbers, references: Numbers) -> Score:
@@ -64,13 +97,29 @@ def spearman(predictions: Numbers, references: Numbers) -> Score:
     Raises:
         ValueError: If there are no rows, or not as many references as predictions.
     """
+    return spearman_of(predictions, references).score()
+
+
+def spearman_of(predictions: Numbers, references: Numbers) -> Measure:
+    """Measures the correlation of ranks; see :func:`spearman`.
+
+    Args:
+        predictions: The predicted number of each row.
+        references: The true number of each row.
+
+    Returns:
+        The metric of any choice of the rows.
+
+    Raises:
+        ValueError: If there are no rows, or not as many references as predictions.
+    """
     n = row_count("spearman", predictions, references)
     x, y = _floats(predictions, references)
 
     def metric(weights: Weights) -> Values:
         return _correlation(weights, _ranks(weights, x), _ranks(weights, y))
 
-    return bootstrapped(metric, n)
+    return Measure("spearman", n, metric)
 
 
 def _floats(predictions: Numbers, references: Numbers) -> tuple[Rows, Rows]:
@@ -79,7 +128,7 @@ def _floats(predictions: Numbers, references: Numbers) -> tuple[Rows, Rows]:
 
 def _correlation(weights: Weights, x: Rows | Weights, y: Rows | Weights) -> Values:
     """Returns the weighted correlation of each line; NaN where a variable is constant."""
-    n = weights.shape[1]
+    n = sizes(weights)[:, None]
     x = x - (weights * x).sum(axis=1, keepdims=True) / n
     y = y - (weights * y).sum(axis=1, keepdims=True) / n
     covariance, x_spread, y_spread = ((weights * p).sum(axis=1) for p in (x * y, x * x, y * y))

@@ -8,8 +8,8 @@ import torch
 
 from lowkey import runtime
 from lowkey.data.batching import plan_evaluation_batches
+from lowkey.data.pair_tokenizer import PairTokenizer
 from lowkey.data.pairs import flat_batch
-from lowkey.data.tokenizer import PairTokenizer
 from lowkey.errors import DataError, shown
 from lowkey.pipelines.batch_search import BatchSearch
 from lowkey.pipelines.decoding import Decoding, refuse_nbest

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lowkey.data.flat import FlatSequences
+from lowkey.data.pair_tokenizer import PairTokenizer
 from lowkey.data.pairs import encode_sources
-from lowkey.data.tokenizer import PairTokenizer
 from lowkey.errors import DataError
 
 Long = Literal["error", "truncate", "split"]
@@ -99,8 +99,8 @@ def long_note(num_long: int, max_length: int | None, long: Long) -> str | None:
     if not num_long:
         return None
     count = "1 text is" if num_long == 1 else f"{num_long} texts are"
-    done = "cut at their ends" if long == "truncate" else "split and translated in pieces"
-    return f"{count} longer than {max_length} tokens and {done}"
+    done = "cut off there" if long == "truncate" else "translated in pieces"
+    return f"{count} longer than {max_length} tokens: {done}"
 
 
 def split_text(text: str, tokenizer: PairTokenizer, max_length: int) -> Iterator[str]:

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from lowkey.data.batching import plan_evaluation_batches
+from lowkey.data.pair_tokenizer import PairTokenizer
 from lowkey.data.pairs import PairExamples
 from lowkey.data.rows import Rows
-from lowkey.data.tokenizer import PairTokenizer
 from lowkey.errors import ConfigError
 from lowkey.metrics.intervals import Score
 from lowkey.models.transformer import Transformer
@@ -235,14 +235,16 @@ class Translator:
             warnings.warn(note, stacklevel=3)
         return generated.outputs
 
-    def score(self, rows: Rows) -> tuple[dict[str, Score], list[str]]:
+    def score(self, rows: Rows, *, thorough: bool = True) -> tuple[dict[str, Score], list[str]]:
         """Measures how good the outputs are; sources that are too long are cut, with a warning.
 
         Args:
             rows: Rows with source and target, and perhaps alternatives.
+            thorough: Whether slow metrics are computed too.
 
         Returns:
             The scores by name, and the outputs they are of.
         """
         outputs = self.translate(rows.column("source"), long="truncate")
-        return text_scores(outputs, allowed_targets(rows), self.facts.task), outputs
+        allowed = allowed_targets(rows)
+        return text_scores(outputs, allowed, self.facts.task, thorough=thorough), outputs

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lowkey.data.existing_tokenizer import load_tokenizer
 from lowkey.data.marian_tokenizers import load_marian_tokenizers
-from lowkey.data.sentencepiece_tokenizer import PIECES_FILE, SentencePieceTokenizer
-from lowkey.data.tokenizer import PairTokenizer, TextTokenizer
+from lowkey.data.pair_tokenizer import PairTokenizer, refuse_other_size
+from lowkey.data.sentencepiece_tokenizer import SentencePieceTokenizer
 from lowkey.errors import DataError, shown
 from lowkey.files import write_json, write_tensors
 from lowkey.hf.adapter import load_adapter, save_adapter
@@ -79,10 +80,15 @@ class TranslatorParts:
                 model, adaptation = _open_adapted(facts, folder, base)
             else:
                 model = load_model(folder)
-            source, target = (_open_tokenizer(folder / side) for side in ("source", "target"))
+            source, target = (load_tokenizer(folder / side) for side in ("source", "target"))
         refuse_misfit(model.config, facts, folder)
-        _refuse_rowless("source", source, model.config.source_vocab_size, folder)
-        _refuse_rowless("target", target, model.config.target_vocab_size, folder)
+        rows = model.config.source_vocab_size, model.config.target_vocab_size
+        for side, tokenizer, count in zip(
+            ("source", "target"), (source, target), rows, strict=True
+        ):
+            # Published tables may have rows to spare.
+            spare = isinstance(tokenizer, SentencePieceTokenizer)
+            refuse_other_size(tokenizer, count, f"{folder} ({side})", spare=spare)
         return cls(model, source, target, facts, adaptation)
 
     def save(self, folder: Path) -> None:
@@ -133,12 +139,6 @@ def family_of(base: Path) -> Family:
     return MARIAN if is_marian(base) else TRANSFORMER
 
 
-def _open_tokenizer(folder: Path) -> PairTokenizer:
-    if (folder / PIECES_FILE).exists():
-        return SentencePieceTokenizer.load(folder)
-    return TextTokenizer.load(folder)
-
-
 def _refuse_other_ids(folder: Path, target: SentencePieceTokenizer) -> None:
     """Refuses a config and a vocabulary that disagree about where outputs begin and end."""
     config = read_marian_config(folder)
@@ -152,21 +152,3 @@ def _refuse_other_ids(folder: Path, target: SentencePieceTokenizer) -> None:
                 where=str(folder / CONFIG),
                 fix="use the tokenizer files that came with the model",
             )
-
-
-def _refuse_rowless(side: str, tokenizer: PairTokenizer, rows: int, folder: Path) -> None:
-    """Refuses a vocabulary that is not the one of the embedding."""
-    fix = "use the tokenizer saved with the model"
-    if isinstance(tokenizer, SentencePieceTokenizer):
-        # Published tables may have rows to spare, but every token needs its own.
-        over = [number for number in tokenizer.vocabulary.values() if number >= rows]
-        if over:
-            token = tokenizer.tokens([min(over)])[0]
-            what = f"{side} token {min(over)} ({shown(token)}) has none of the {rows} rows"
-            raise DataError(f"{what} of the embedding", where=str(folder), fix=fix)
-    elif tokenizer.vocab_size != rows:
-        raise DataError(
-            f"{folder}: the {side} tokenizer has {tokenizer.vocab_size} tokens,"
-            f" the embedding {rows} rows",
-            fix=fix,
-        )

@@ -22,10 +22,11 @@ _TITLES = {
     "peak_memory_mib": "Peak memory",
     "pearson": "Pearson correlation",
     "spearman": "Spearman correlation",
+    "ter": "TER",
     "training_seconds": "Training time",
 }
-_SHARES = ("accuracy", "f1", "precision", "recall", "rate")
-_LOWER = ("loss", "error", "mse", "nll", "perplexity", "seconds", "bytes", "mib")
+_SHARES = ("accuracy", "exact", "f1", "precision", "recall", "rate")
+_LOWER = ("loss", "error", "mse", "nll", "perplexity", "seconds", "bytes", "mib", "ter")
 
 
 @dataclass(frozen=True)
@@ -176,6 +177,7 @@ def _score(value: object) -> Score | None:
         low=math.nan if low is None else low,
         high=math.nan if high is None else high,
         n=int(finite(parts.get("n")) or 0),
+        signature=_text(parts.get("signature")),
     )
 
 

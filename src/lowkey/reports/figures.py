@@ -119,19 +119,21 @@ def svg(figure: Figure) -> str:
     return _save(figure, "svg", nothing).decode("utf-8")
 
 
-def pixels_png(values: np.ndarray, scale: int = 8) -> bytes:
-    """Paints a matrix as a PNG of plain squares, without axes.
+def pixels_png(values: np.ndarray) -> bytes:
+    """Paints a matrix as a PNG with one pixel for each number, without axes.
 
     Args:
         values: A matrix of numbers from 0 (white) to 1 (dark).
-        scale: Side of a square, in pixels.
 
     Returns:
         The content of a PNG file.
     """
-    colours = np.uint8(np.round(255 * HEAT(np.clip(values, 0.0, 1.0))[..., :3]))
+    # One byte and a palette for each pixel: a page may hold hundreds of such pictures.
+    image = Image.fromarray(np.uint8(np.round(255 * np.clip(values, 0.0, 1.0))))
+    palette = np.uint8(np.round(255 * HEAT(np.arange(256))[:, :3]))
+    image.putpalette(palette.tobytes())
     target = io.BytesIO()
-    Image.fromarray(colours.repeat(scale, axis=0).repeat(scale, axis=1)).save(target, "png")
+    image.save(target, "png", optimize=True)
     return target.getvalue()
 
 

@@ -1,7 +1,9 @@
 """Pictures of matrices: attention weights, positional encodings and confusions."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Num
@@ -9,7 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lowkey.reports.figures import BALANCE, GRID, HEAT, INK, MUTED, SERIES, new_figure, styled
-from lowkey.reports.visible import one_line
+from lowkey.reports.visible import one_line, token_label
+
+AttentionKind = Literal["encoder", "decoder", "cross"]
 
 _MOST_COLUMNS = 4
 
@@ -23,20 +27,37 @@ class AttentionMap:
         queries: The tokens that ask, in order.
         keys: The tokens that answer, in order.
         weights: Shares of attention, (heads, queries, keys); each row sums to one.
+        numbers: The numbers of the heads, from 1; all of the layer's where it is empty.
     """
 
     name: str
     queries: Sequence[str]
     keys: Sequence[str]
     weights: Float[np.ndarray, "heads queries keys"]
+    numbers: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        """Checks that every row and column has its token."""
+        """Checks that every row and column has its token, and numbers the heads."""
         if self.weights.shape[1:] != (len(self.queries), len(self.keys)):
             raise ValueError(
                 f"{self.name}: weights of shape {self.weights.shape} for {len(self.queries)} "
                 f"queries and {len(self.keys)} keys"
             )
+        if not self.numbers:
+            object.__setattr__(self, "numbers", tuple(range(1, len(self.weights) + 1)))
+
+    @property
+    def kind(self) -> AttentionKind:
+        """Who looks at whom: the encoder or the decoder at itself, or (cross) one at the other."""
+        if self.name.endswith("cross_attention"):
+            return "cross"
+        return "decoder" if self.name.startswith("decoder") else "encoder"
+
+    @property
+    def layer(self) -> int:
+        """The number of the block, from 1."""
+        found = re.search(r"\.(\d+)(\.|$)", self.name)
+        return int(found[1]) + 1 if found else 1
 
 
 @styled
@@ -153,12 +174,13 @@ def _panels(layer: AttentionMap, *, mean: bool) -> list[tuple[str, np.ndarray, A
     """Lists what to draw of a layer, with the title of each panel."""
     if mean:
         return [(layer.name, layer.weights.mean(axis=0), layer)]
-    return [(f"head {number}", head, layer) for number, head in enumerate(layer.weights, start=1)]
+    heads = zip(layer.numbers, layer.weights, strict=True)
+    return [(f"head {number}", head, layer) for number, head in heads]
 
 
 def _name_cells(axes: Axes, rows: Sequence[str], columns: Sequence[str], width: float) -> None:
     """Puts words at a matrix's rows and columns, and thin lines between its cells."""
-    down, across = ([one_line(name, 14) for name in names] for names in (rows, columns))
+    down, across = ([token_label(name) for name in names] for names in (rows, columns))
     cell = width / max(1, len(across))
     size = min(8.5, max(3.0, 0.8 * 72 * cell))
     # A letter is about two thirds as wide as its size, which is in 72nds of an inch.

@@ -72,7 +72,11 @@ def run_report(run: RunFolder) -> Report:
     sections = [
         section
         for section in (
-            Section("Scores", _score_lead(facts), [*_scores(facts), *_about(facts)]),
+            Section(
+                "Scores",
+                _score_lead(facts),
+                [*_scores(facts), *_signatures(facts), *_about(facts)],
+            ),
             Section("Examples", "What the model made of examples it never saw.", _samples(facts)),
             Section("Learning curves", "", _curves(metrics)),
             Section("Cost", "What the run took.", _cost(facts, timings)),
@@ -119,6 +123,12 @@ def _scores(facts: Facts) -> list[Block]:
         for name, score in facts.metrics.items()
     ]
     return [Headlines(headlines)] if headlines else []
+
+
+def _signatures(facts: Facts) -> list[Block]:
+    """Says how the scores that many programs compute differently were computed."""
+    signed = {metric_title(name): score.signature for name, score in facts.metrics.items()}
+    return _values(signed, "How the scores were computed, as sacreBLEU signs it.")
 
 
 def _about(facts: Facts) -> list[Block]:
@@ -177,11 +187,11 @@ def _count_unit(name: str, value: float) -> Unit:
     return "count" if unit == "number" and value == int(value) else unit
 
 
-def _values(values: Mapping[str, str]) -> list[Block]:
+def _values(values: Mapping[str, str], caption: str = "") -> list[Block]:
     items = [
         (one_line(name), one_line(value, _MOST_LETTERS)) for name, value in values.items() if value
     ]
-    return [KeyValues(items)] if items else []
+    return [KeyValues(items, caption)] if items else []
 
 
 def _read_recipe(path: Path) -> dict[str, str]:

@@ -46,5 +46,22 @@ def one_line(text: str, limit: int = 80) -> str:
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
+def token_label(token: str, limit: int = 14) -> str:
+    r"""Names a token at the side of a picture.
+
+    Args:
+        token: Its text.
+        limit: Most characters to keep, the ellipsis included.
+
+    Returns:
+        One visible line; each space alone is shown as an open box.
+
+    Example:
+        >>> token_label("  "), token_label("a b")
+        ('␣␣', 'a b')
+    """
+    return "\u2423" * min(len(token), limit) if token.strip(" ") == "" else one_line(token, limit)
+
+
 def _is_seen(character: str) -> bool:
     return character.isprintable() or character in _KEPT or unicodedata.category(character) == "Zs"

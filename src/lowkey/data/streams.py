@@ -1,0 +1,170 @@
+"""Rows that are read as they are needed, window by window, from files or the Hub."""
+
+import gzip
+import io
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from lowkey.data.config import DataConfig
+from lowkey.data.hub import stream_file, stream_hub
+from lowkey.data.parallel_files import parallel_names
+from lowkey.data.rows import Rows, select_rows
+from lowkey.data.sources import HUB_NAME, format_of, missing_file
+from lowkey.data.table import table_of_records
+from lowkey.errors import ConfigError, DataError
+from lowkey.files import open_regular
+
+Records = Callable[[int], Iterator[dict[str, Any]]]
+"""Begins to read anew, after so many rows that are skipped."""
+
+
+class RowStream:
+    """An endless sequence of windows of rows: pass after pass over a source, in its order.
+
+    Window n is a pure function of the source and n. Read in order, nothing is read twice; any
+    other window, such as the one in which a run is resumed, is reached by skipping.
+
+    Args:
+        source: ``owner/name`` on the Hub, a .jsonl or .parquet file, or two files of lines.
+        config: How it is to be read, and how long a window is.
+        required: Standard columns that must be there.
+        key: The key that names the source, for messages.
+
+    Raises:
+        ConfigError: If a source of this kind cannot be streamed.
+        MissingInputError: If it is not there.
+        DataError: If it cannot be opened.
+        UnavailableError: If the Hub is needed and cannot be reached.
+    """
+
+    def __init__(self, source: str, config: DataConfig, required: Sequence[str], key: str):
+        self.place = source
+        self.size = config.window
+        self._config = config.model_copy(update={"limit": None})
+        self._limit = config.limit
+        self._required = required
+        self._records = _open(source, config, key)
+        self._rows: Iterator[dict[str, Any]] = iter(())
+        self._next = -1  # the window that the open iterator comes to next
+        self._total: int | None = None  # rows of one pass, once its end was seen
+        # One thread does all the reading, the next window while the model learns from this one.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stream")
+        self._ahead: tuple[int, Future[Rows]] | None = None
+
+    def window(self, number: int) -> Rows:
+        """Gives the rows of one window, and begins to read the one after it.
+
+        Args:
+            number: Number of the window, from 0, through all passes.
+
+        Returns:
+            The rows that are left when empty ones are dropped.
+
+        Raises:
+            DataError: If a row is not what it should be, or the source holds none.
+        """
+        ahead, self._ahead = self._ahead, None
+        if ahead is None or ahead[0] != number:
+            ahead = number, self._thread.submit(self._read, number)
+        rows = ahead[1].result()
+        self._ahead = number + 1, self._thread.submit(self._read, number + 1)
+        return rows
+
+    def _read(self, number: int) -> Rows:
+        """Reads a window; at the end of a pass it goes on with the first window of the next."""
+        index = self._index(number)
+        in_order = self._next == index
+        if not in_order:
+            self._restart(index)
+        records = list(islice(self._rows, self.size))
+        if len(records) < self.size and self._total is None:
+            # Skipping may have gone beyond the end, which then is somewhere before.
+            ends_here = records or in_order or index == 0
+            self._total = index * self.size + len(records) if ends_here else self._count()
+            if not self._total:
+                raise DataError(f"{self.place} holds no rows")
+        if not records:
+            index = self._index(number)
+            self._restart(index)
+            records = list(islice(self._rows, self.size))
+        self._next = index + 1
+        first = index * self.size + 1
+        table = table_of_records(self.place, records, range(first, first + len(records)))
+        return select_rows(table, self._config, self._required)
+
+    def _index(self, number: int) -> int:
+        """Gives the number of a window within its pass, as far as the length of one is known."""
+        return number if self._total is None else number % -(-self._total // self.size)
+
+    def _restart(self, index: int) -> None:
+        """Goes to the beginning of a window of the pass."""
+        start = index * self.size
+        stop = None if self._limit is None else max(0, self._limit - start)
+        self._rows = islice(self._records(start), stop)
+
+    def _count(self) -> int:
+        """Counts the rows of a pass."""
+        return sum(1 for _ in islice(self._records(0), self._limit))
+
+
+def _open(source: str, config: DataConfig, key: str) -> Records:
+    """Finds out what kind of source this is."""
+    names = None if Path(source).exists() else parallel_names(source, key)
+    if names:
+        paths = [Path(os.path.expanduser(name)) for name in names]
+        for path in paths:
+            if not path.exists():
+                raise missing_file(path, key)
+        return lambda skip: islice(_parallel(paths, config.encoding), skip, None)
+    path = Path(os.path.expanduser(source))
+    kind = (format_of(path) if config.format == "auto" else config.format) or ""
+    if path.is_file() and kind in ("jsonl", "parquet"):
+        return stream_file(path, kind)
+    hub = HUB_NAME.fullmatch(source)
+    if hub and not path.exists() and not kind:
+        name, configuration, split = hub.groups()
+        return stream_hub(name, configuration, split or "train")
+    if not path.exists():
+        raise missing_file(path, key)
+    raise ConfigError(
+        f"{source} cannot be streamed",
+        where=key,
+        fix="give .jsonl, .parquet, two files of lines or a Hub name, or data.streaming: false",
+    )
+
+
+def _parallel(paths: list[Path], encoding: str) -> Iterator[dict[str, Any]]:
+    """Yields the pairs of two files of lines, which must end together."""
+    sides = [_lines(path, encoding) for path in paths]
+    number = 0
+    while True:
+        number += 1
+        source, target = (next(side, None) for side in sides)
+        if source is None and target is None:
+            return
+        if source is None or target is None:
+            short, long = paths if source is None else reversed(paths)
+            what = f"{short} ends after {number - 1:,} lines, {long} goes on"
+            raise DataError(f"{what}; they must match line by line")
+        yield {"source": source, "target": target}
+
+
+def _lines(path: Path, encoding: str) -> Iterator[str]:
+    """Yields the lines of a file that may be larger than the memory."""
+    with open_regular(path) as file:
+        raw: Any = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
+        number = 0
+        try:
+            for number, line in enumerate(io.TextIOWrapper(raw, encoding, newline="\n"), start=1):
+                text = line.removesuffix("\n").removesuffix("\r")
+                yield text.removeprefix("\ufeff") if number == 1 else text
+        except UnicodeError as error:
+            fix = "set data.encoding to the encoding of the file"
+            where = f"{path}, soon after line {number:,}"
+            raise DataError(f"not {encoding} ({error})", where=where, fix=fix) from None
+        except (gzip.BadGzipFile, EOFError) as error:
+            raise DataError(f"not a whole gzip file ({error})", where=str(path)) from None

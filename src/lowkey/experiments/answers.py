@@ -1,0 +1,117 @@
+"""What systems make of labelled rows, and how good that is by every metric of their kind."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lowkey.data.labels import label_name, label_numbers
+from lowkey.data.rows import Rows
+from lowkey.errors import DataError
+from lowkey.metrics.classification import accuracy_of, f1_macro_of
+from lowkey.metrics.measure import Measure
+from lowkey.metrics.regression import mse_of, pearson_of, spearman_of
+from lowkey.pipelines.bundle import Facts
+from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.text_scores import allowed_targets, text_measures
+from lowkey.pipelines.translator import Translator
+
+# By which metric rows are shown on which two systems differ most.
+_BY_ROW = ("chrf", "token_error_rate", "accuracy", "mse")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one system makes of the rows.
+
+    Attributes:
+        name: The system as messages name it: a run, a baseline, or any other.
+        outputs: A text or the name of a class for each row; a number for a regression.
+    """
+
+    name: str
+    outputs: Sequence[str] | Sequence[float]
+
+
+def columns_of(facts: Facts) -> tuple[str, str]:
+    """Names the columns that a model is scored on.
+
+    Args:
+        facts: What the model is.
+
+    Returns:
+        The column it reads, and that of the truth.
+    """
+    return ("source", "target") if facts.kind == "translation" else ("text", "label")
+
+
+def answers_of(name: str, pipeline: TextClassifier | Translator, rows: Rows) -> Answers:
+    """Lets a model answer every row, once.
+
+    Args:
+        name: The model as messages name it.
+        pipeline: The model.
+        rows: Labelled rows.
+
+    Returns:
+        Its answers, in the order of the rows.
+
+    Raises:
+        DataError: If the rows are not what the model reads, or a label is none of its classes.
+    """
+    if isinstance(pipeline, Translator):
+        return Answers(name, pipeline.translate(rows.column("source"), long="truncate"))
+    logits = pipeline.logits(pipeline.examples(rows))
+    if pipeline.labels is None:
+        return Answers(name, logits[:, 0].tolist())
+    return Answers(name, [pipeline.labels.names[i] for i in logits.argmax(1)])
+
+
+def measures_of(
+    systems: Sequence[Answers], rows: Rows, kind: str, tasks: Sequence[str]
+) -> dict[str, Measure]:
+    """Measures systems of one kind by the metrics of that kind.
+
+    Args:
+        systems: What each made of the rows.
+        rows: The rows, with the truth.
+        kind: "translation", "classification" or "regression".
+        tasks: For translations "words", "text" or both: which metrics.
+
+    Returns:
+        The metrics by name, each of the rows of all systems, one system after the other.
+
+    Raises:
+        DataError: If a system has not one answer for each row.
+    """
+    for system in systems:
+        if len(system.outputs) != len(rows):
+            raise DataError(
+                f"{system.name} has {len(system.outputs)} outputs for the {len(rows)} rows"
+                f" of {rows.place}",
+                fix="give one output for each row",
+            )
+    outputs = [output for system in systems for output in system.outputs]
+    if kind == "translation":
+        texts, allowed = [str(output) for output in outputs], allowed_targets(rows) * len(systems)
+        sets = [text_measures(texts, allowed, task) for task in dict.fromkeys(tasks)]
+        return {name: measure for measures in sets for name, measure in measures.items()}
+    if kind == "regression":
+        numbers = np.tile(label_numbers(rows), len(systems))
+        found = [of(np.array(outputs), numbers) for of in (mse_of, pearson_of, spearman_of)]
+    else:
+        names = [label_name(value) for value in rows.column("label")] * len(systems)
+        found = [of(outputs, names) for of in (accuracy_of, f1_macro_of)]
+    return {measure.name: measure for measure in found}
+
+
+def telling(measures: dict[str, Measure]) -> Measure:
+    """Chooses the metric by which single rows are compared.
+
+    Args:
+        measures: All metrics of the systems.
+
+    Returns:
+        The one that says most about a row.
+    """
+    return next(measures[name] for name in _BY_ROW if name in measures)
