@@ -234,3 +234,27 @@ def write_marian_tokenizers(folder: Path, *, separate: bool = False, codes=()) -
     (folder / "vocab.json").write_text(json.dumps(vocabulary))
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     return len(vocabulary)
+
+
+def write_published(folder: Path, *, separate: bool = False, codes=(), **changes: Any) -> Any:
+    """A random Marian model with its tokenizers: everything that a published folder holds."""
+    size = write_marian_tokenizers(folder, separate=separate, codes=codes)
+    sizes = {"vocab_size": size, "pad_token_id": size - 1, "decoder_start_token_id": size - 1}
+    if separate:
+        vocabulary = json.loads((folder / "target_vocab.json").read_text())
+        sizes |= {
+            "share_encoder_decoder_embeddings": False,
+            "decoder_vocab_size": len(vocabulary),
+            "decoder_start_token_id": vocabulary["<pad>"],
+            "pad_token_id": min(vocabulary["<pad>"], size - 1),
+        }
+    model = marian(seed=1, **sizes | changes)
+    with torch.no_grad():
+        # What is the same for all sources is made small against what they say.
+        for name, parameter in model.named_parameters():
+            factor = 0.3 if name.endswith("norm.bias") else 2.0 if "encoder_attn." in name else 1.0
+            parameter.mul_(factor)
+        model.final_logits_bias.mul_(0.3)
+        model.final_logits_bias[0, model.config.eos_token_id] += 1.0
+    model.save_pretrained(folder)
+    return model

@@ -17,30 +17,6 @@ from lowkey.pipelines.translator import Translator
 SOURCES = tiny.sentences(tiny.ENGLISH, 12, seed=5)
 
 
-def write_model(folder, *, separate=False, codes=(), **changes):
-    """A random Marian model with its tokenizers: everything that a published folder holds."""
-    size = tiny.write_marian_tokenizers(folder, separate=separate, codes=codes)
-    sizes = {"vocab_size": size, "pad_token_id": size - 1, "decoder_start_token_id": size - 1}
-    if separate:
-        vocabulary = json.loads((folder / "target_vocab.json").read_text())
-        sizes |= {
-            "share_encoder_decoder_embeddings": False,
-            "decoder_vocab_size": len(vocabulary),
-            "decoder_start_token_id": vocabulary["<pad>"],
-            "pad_token_id": min(vocabulary["<pad>"], size - 1),
-        }
-    model = tiny.marian(seed=1, **sizes | changes)
-    with torch.no_grad():
-        # What is the same for all sources is made small against what they say.
-        for name, parameter in model.named_parameters():
-            factor = 0.3 if name.endswith("norm.bias") else 2.0 if "encoder_attn." in name else 1.0
-            parameter.mul_(factor)
-        model.final_logits_bias.mul_(0.3)
-        model.final_logits_bias[0, model.config.eos_token_id] += 1.0
-    model.save_pretrained(folder)
-    return model
-
-
 def set_generation(folder, **changes) -> None:
     path = folder / "generation_config.json"
     path.write_text(json.dumps(read_json(path) | changes))
@@ -84,7 +60,7 @@ def our_outputs(translator: Translator, texts, monkeypatch) -> list[list[int]]:
     ],
 )
 def test_greedy_and_beam_write_the_tokens_of_transformers(tmp_path, monkeypatch, generation):
-    write_model(tmp_path)
+    tiny.write_published(tmp_path)
     set_generation(tmp_path, **generation)
     expected = their_outputs(tmp_path, SOURCES)
     assert len({tuple(output) for output in expected}) > 5  # the model does not always say the same
@@ -92,7 +68,7 @@ def test_greedy_and_beam_write_the_tokens_of_transformers(tmp_path, monkeypatch,
 
 
 def test_padding_would_be_said_if_it_were_not_banned(tmp_path, monkeypatch):
-    model = write_model(tmp_path)
+    model = tiny.write_published(tmp_path)
     pad = model.config.pad_token_id
     model.final_logits_bias[0, pad] = 9.0
     model.save_pretrained(tmp_path)
@@ -103,7 +79,7 @@ def test_padding_would_be_said_if_it_were_not_banned(tmp_path, monkeypatch):
 
 
 def test_separate_vocabularies_and_old_folders_without_a_generation_config(tmp_path, monkeypatch):
-    write_model(tmp_path, separate=True)
+    tiny.write_published(tmp_path, separate=True)
     generation = read_json(tmp_path / "generation_config.json")
     (tmp_path / "generation_config.json").unlink()
     config = read_json(tmp_path / "config.json")
@@ -118,14 +94,14 @@ def test_separate_vocabularies_and_old_folders_without_a_generation_config(tmp_p
 def test_texts_come_out_as_transformers_decodes_them(tmp_path):
     from transformers import MarianTokenizer
 
-    write_model(tmp_path)
+    tiny.write_published(tmp_path)
     tokenizer = MarianTokenizer.from_pretrained(tmp_path)
     expected = tokenizer.batch_decode(their_outputs(tmp_path, SOURCES), skip_special_tokens=True)
     assert load(tmp_path).translate(SOURCES) == expected
 
 
 def test_evaluate_and_attention_take_a_published_folder(tmp_path):
-    write_model(tmp_path / "model")
+    tiny.write_published(tmp_path / "model")
     rows = [
         {"source": a, "target": b}
         for a, b in zip(SOURCES, tiny.sentences(tiny.GERMAN, 12), strict=True)
@@ -139,7 +115,7 @@ def test_evaluate_and_attention_take_a_published_folder(tmp_path):
 
 
 def test_a_saved_translator_writes_the_same(tmp_path):
-    write_model(tmp_path / "theirs")
+    tiny.write_published(tmp_path / "theirs")
     translator = load(tmp_path / "theirs")
     (tmp_path / "ours").mkdir()
     translator.save(tmp_path / "ours")
@@ -149,7 +125,7 @@ def test_a_saved_translator_writes_the_same(tmp_path):
 
 
 def test_what_a_folder_says_of_its_decoding_survives_both_ways(tmp_path):
-    write_model(tmp_path)
+    tiny.write_published(tmp_path)
     set_generation(tmp_path, num_beams=5, length_penalty=0.5, renormalize_logits=True)
     facts = read_facts(tmp_path)
     assert (facts.kind, facts.method, facts.max_length) == ("translation", "published", 64)
@@ -174,13 +150,13 @@ def test_a_token_without_a_row_is_named(tmp_path):
 
 
 def test_a_vocabulary_that_begins_or_ends_otherwise_is_refused(tmp_path):
-    write_model(tmp_path, eos_token_id=2, forced_eos_token_id=2)
+    tiny.write_published(tmp_path, eos_token_id=2, forced_eos_token_id=2)
     with pytest.raises(DataError, match='eos_token_id is 2, but "</s>" has the id 0'):
         load(tmp_path)
 
 
 def test_a_folder_with_a_pickle_alone_is_told_how_to_convert_it(tmp_path):
-    write_model(tmp_path)
+    tiny.write_published(tmp_path)
     (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
     with pytest.raises(MissingInputError, match=rf"lowkey convert {tmp_path} OUT"):
         load(tmp_path)

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+from lowkey.errors import ConfigError
+from lowkey.hf.hub import resolve_model
 from lowkey.hf.marian_config import is_marian, read_marian_config
 from lowkey.hf.marian_generation import GenerationFile, read_generation
 from lowkey.pipelines.bundle import FACTS_FILE, Facts
 from lowkey.pipelines.decoding import Decoding
+from lowkey.run_folder import resolve_bundle
 
 
 def read_facts(folder: Path) -> Facts:
@@ -88,3 +91,32 @@ def generation_of(decoding: Decoding, end_id: int) -> GenerationFile:
         forced_eos_token_id=end_id if decoding.end_at_limit else None,
         renormalize_logits=decoding.renormalize,
     )
+
+
+def find_start(name: str) -> Path:
+    """Finds the model that a training of translations is to start from.
+
+    Args:
+        name: A run, a bundle, a Marian folder, or a name on the Hub.
+
+    Returns:
+        The folder of its files.
+
+    Raises:
+        ConfigError: If it is no translation model, or an adapter alone.
+        MissingInputError: If it is not there.
+        UnavailableError: If the Hub is needed and cannot be reached.
+        DataError: If a file is damaged.
+    """
+    path = Path(name).expanduser()
+    folder = resolve_bundle(path) if path.exists() else resolve_model(name, key="start_from")
+    facts = read_facts(folder)
+    if facts.kind != "translation":
+        what = f"start_from {name} is a model for {facts.kind}, not for translation"
+        raise ConfigError(what, fix="name a Marian folder or a run of lowkey train")
+    if facts.method == "lora":
+        raise ConfigError(
+            f"start_from {name} is an adapter beside {facts.base_model}, not a whole model",
+            fix=f"lowkey export {name} --format marian --out DIR makes one of both",
+        )
+    return folder
