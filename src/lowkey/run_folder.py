@@ -170,6 +170,11 @@ def resolve_bundle(path: Path) -> Path:
     if not path.is_dir():
         raise MissingInputError(f"{path} is a file", fix="give the folder of a run or of a model")
     if not any(path.glob("*.safetensors")):
+        if (path / "pytorch_model.bin").exists():
+            what = f"{path} holds its weights as a pickle, which can run code when opened"
+            raise MissingInputError(
+                what, fix=f"lowkey convert {path} OUT makes a safe folder of it"
+            )
         what = f"{path} is neither a run nor a model folder"
         raise MissingInputError(what, fix="a model folder holds *.safetensors")
     return path

@@ -1,6 +1,5 @@
 import pytest
 
-from lowkey.decoding.config import DecodeConfig
 from lowkey.errors import ConfigError
 from lowkey.pipelines.decoding import Decoding, refuse_nbest
 
@@ -15,13 +14,10 @@ def test_changes_leave_the_rest_as_it_was():
 
 
 def test_a_recipe_without_a_ratio_takes_that_of_the_training_pairs():
-    config = DecodeConfig(num_beams=3, min_ratio=0.5)
-    assert Decoding.of(config, longest_ratio=1.5) == Decoding(
-        num_beams=3, min_ratio=0.5, max_ratio=1.5
-    )
-    assert Decoding.of(config, longest_ratio=0.2).max_ratio == 0.5
-    own = DecodeConfig(max_ratio=4.0)
-    assert Decoding.of(own, longest_ratio=1.5).max_ratio == 4.0
+    stored = Decoding(num_beams=3, min_ratio=0.5)
+    assert stored.bounded(1.5) == Decoding(num_beams=3, min_ratio=0.5, max_ratio=1.5)
+    assert stored.bounded(0.2).max_ratio == 0.5
+    assert Decoding(max_ratio=4.0).bounded(1.5).max_ratio == 4.0
 
 
 def test_samples_take_one_beam_unless_another_number_is_asked_for():

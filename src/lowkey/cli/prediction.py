@@ -76,10 +76,10 @@ def predict(
     changes |= {"top_k": top_k, "top_p": top_p}
     wishes = Wishes(nbest, scores, prefix, long, changes, settings or [])
     from lowkey.cli.texts import Input, portions
-    from lowkey.pipelines.bundle import Facts
+    from lowkey.pipelines.published import read_facts
     from lowkey.run_folder import resolve_bundle
 
-    facts = Facts.read(resolve_bundle(run))
+    facts = read_facts(resolve_bundle(run))
     translates = facts.kind == "translation"
     decoding = None
     if translates:

@@ -8,11 +8,8 @@ from pathlib import Path
 import sentencepiece
 
 from lowkey.data.pair_tokenizer import PairTokenizer
-from lowkey.data.sentencepiece_tokenizer import (
-    PIECES_FILE,
-    SentencePieceTokenizer,
-    read_pieces,
-)
+from lowkey.data.sentencepiece_files import read_pieces
+from lowkey.data.sentencepiece_tokenizer import PIECES_FILE, SentencePieceTokenizer
 from lowkey.data.tokenizer import TextTokenizer
 from lowkey.data.tokenizer_files import TOKENIZER_FILE, VOCABULARY_FILE, native_errors
 from lowkey.errors import DataError, MissingInputError, did_you_mean

@@ -175,6 +175,24 @@ class EndAtLimit:
 
 
 @dataclass(frozen=True)
+class Renormalize:
+    """Makes the probabilities of the tokens that other rules leave sum to 1 again."""
+
+    def __call__(self, live: Prefixes, scores: Tensor) -> Tensor:
+        """Normalises.
+
+        Args:
+            live: The prefixes.
+            scores: Scores of their next tokens.
+
+        Returns:
+            Log probabilities; a prefix without a possible token stays without one.
+        """
+        impossible = scores.isneginf().all(dim=1, keepdim=True)
+        return scores.log_softmax(dim=1).masked_fill(impossible, -torch.inf)
+
+
+@dataclass(frozen=True)
 class GivenPrefix:
     """Makes each sentence begin with tokens that are given; they cost nothing.
 

@@ -19,8 +19,9 @@ TASKS_TO_COME = ("multilabel", "tag", "answer", "mlm")
 """Tasks that a recipe may name already and that no version can train yet."""
 
 LEARNING_RATES: dict[str, float] = {"lora": 5e-4, "full": 5e-5, "head": 1e-2}
-"""What each method trains with where the recipe does not say: LoRA wants about ten times the rate
-of full fine-tuning (Schulman et al., "LoRA Without Regret", 2025)."""
+"""What each method trains with, on weights that are trained already, where the recipe does not say:
+LoRA wants about ten times the rate of full fine-tuning (Schulman et al., "LoRA Without Regret",
+2025)."""
 
 
 class Tokenizers(Config):
@@ -47,11 +48,28 @@ class Tokenizers(Config):
         return self
 
 
+class TranslationLoRA(LoRAConfig):
+    """How a Transformer is adapted: no module is trained whole, there is no new head.
+
+    Attributes:
+        target_modules: A preset (qv, attention, feed-forward, all-linear), or names of linear maps.
+        modules_to_save: Stays empty.
+    """
+
+    target_modules: str | list[str] = "qv"
+    modules_to_save: list[str] = Field(default=[], max_length=0)
+
+
 class TranslationRecipe(Config):
-    """What ``lowkey train`` reads: a Transformer from scratch on pairs of texts.
+    """What ``lowkey train`` reads: a Transformer, new or trained already, on pairs of texts.
 
     Attributes:
         data: Where the pairs are.
+        start_from: A Marian folder, a run or a bundle whose weights and tokenizers to start with;
+            None begins with random weights.
+        method: "scratch" without ``start_from``; with it "full" trains all weights on, and "lora"
+            low-rank updates beside them.
+        lora: How to adapt the model, for the method lora.
         tokenizer: How texts become tokens.
         model: Sizes of the Transformer.
         train: How it is trained.
@@ -64,6 +82,9 @@ class TranslationRecipe(Config):
     """
 
     data: DataConfig
+    start_from: str | None = None
+    method: Literal["scratch", "full", "lora"] = "scratch"
+    lora: TranslationLoRA = TranslationLoRA()
     tokenizer: Tokenizers = Tokenizers()
     model: TransformerSizes = TransformerSizes()
     train: TrainConfig = TrainConfig()
@@ -72,12 +93,37 @@ class TranslationRecipe(Config):
     decoded_rows: Annotated[int, Field(ge=1)] = 200
     track: list[TrackerName] = Field(default=["jsonl", "tensorboard"])
 
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_a_start(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("start_from") is None:
+            return values
+        values = {"method": "full", **values}
+        rate, train = LEARNING_RATES.get(str(values["method"])), values.get("train", {})
+        if rate is not None and isinstance(train, dict):
+            values["train"] = {"learning_rate": rate, **train}
+        return values
+
+    @model_validator(mode="after")
+    def _start_fits_method(self) -> "TranslationRecipe":
+        if self.method == "scratch" and self.start_from is not None:
+            raise ValueError(
+                "method scratch begins with random weights"
+                " — leave out start_from, or set method to full or lora"
+            )
+        if self.method != "scratch" and self.start_from is None:
+            raise ValueError(
+                f"method {self.method} needs weights to start with — set start_from to a folder"
+            )
+        return self
+
     @model_validator(mode="after")
     def _data_is_named(self) -> "TranslationRecipe":
         refuse_missing_data(self.data)
         if self.data.streaming:
             refuse_endless(self.data, self.train)
-        if self.data.truncate and not self.data.max_length and self.model.positions != "learned":
+        has_limit = self.start_from is not None or self.model.positions == "learned"
+        if self.data.truncate and not self.data.max_length and not has_limit:
             raise ValueError(
                 "data.truncate is true, but there is no data.max_length to cut at — set it"
             )

@@ -8,7 +8,7 @@ import torch
 from lowkey.errors import ConfigError, did_you_mean
 from lowkey.experiments.config import FinetuneRecipe
 from lowkey.files import tensor_infos
-from lowkey.hf.adapter import SAVED_MODULES
+from lowkey.hf.adapter_families import BERT
 from lowkey.hf.model_folder import WEIGHTS
 from lowkey.lora.config import LoRAConfig
 from lowkey.lora.inject import inject
@@ -58,11 +58,13 @@ def _whole(config: LoRAConfig, new_pooler: bool) -> LoRAConfig:
     """Makes sure that the modules trained whole can be saved, and that none is forgotten."""
     key, modules = "lora.modules_to_save", list(config.modules_to_save)
     for name in modules:
-        if name not in SAVED_MODULES:
-            near = did_you_mean(name.rpartition(".")[2], SAVED_MODULES)
+        if name not in BERT.saved_modules:
+            near = did_you_mean(name.rpartition(".")[2], BERT.saved_modules)
             raise ConfigError(
                 f"{key} holds {name}, which an adapter cannot hold",
-                fix=f"did you mean {near}?" if near else f"there are {', '.join(SAVED_MODULES)}",
+                fix=f"did you mean {near}?"
+                if near
+                else f"there are {', '.join(BERT.saved_modules)}",
             )
     if "classifier" not in modules:
         raise ConfigError(

@@ -1,6 +1,6 @@
-"""Trains a Transformer from scratch on pairs of texts.
+"""Trains a Transformer, a new one or one that is trained already, on pairs of texts.
 
-pairs -> tokenizers -> model -> train -> reload the best -> decode the test set -> report
+pairs -> tokenizers and model -> train -> reload the best -> decode the test set -> report
 """
 
 from collections.abc import Callable, Sequence
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import nn
 
 from lowkey import runtime
@@ -16,13 +15,13 @@ from lowkey.data.prefetch import Prefetch
 from lowkey.data.rows import Rows
 from lowkey.errors import ConfigError
 from lowkey.experiments.config import TranslationRecipe
+from lowkey.experiments.new_model import new_model
 from lowkey.experiments.pair_data import PairData, prepare_pairs
-from lowkey.experiments.pair_tokenizers import pair_tokenizers, tokenizer_hashes
+from lowkey.experiments.pair_tokenizers import tokenizer_hashes
 from lowkey.experiments.samples import text_samples
 from lowkey.experiments.session import Session, environment, open_session
 from lowkey.experiments.splits import Splits, plan_epoch, read_splits, spread
-from lowkey.models.config import TransformerConfig
-from lowkey.models.transformer import Transformer
+from lowkey.experiments.start_from import start_from
 from lowkey.pipelines.bundle import Decoding, Facts, as_metrics, folder_bytes
 from lowkey.pipelines.translator import Translator
 from lowkey.run_folder import RunFolder
@@ -58,6 +57,8 @@ def train(recipe: TranslationRecipe, out: Path, *, resume: bool = False) -> Fact
     Course(recipe.train, learner)  # an impossible schedule is refused before anything is written
     both = learner.translator.source_tokenizer, learner.translator.target_tokenizer
     inputs = splits.hashes | tokenizer_hashes(recipe.tokenizer, *both)
+    if recipe.start_from is not None:
+        inputs["start_from"] = learner.translator.facts.base_sha256 or ""
     with open_session(recipe, out, progress, inputs, resume=resume) as session:
         trainer = Trainer(
             learner,
@@ -144,48 +145,41 @@ class Learner:
 
 
 def _prepare(recipe: TranslationRecipe, splits: Splits, say: Callable[[str], None]) -> Learner:
-    """Trains the tokenizers, makes the model and tokenizes the pairs."""
-    source, target = pair_tokenizers(recipe.tokenizer, splits.train, say)
+    """Makes or opens tokenizers and model, and tokenizes the pairs."""
     device = runtime.resolve_device(recipe.train.device)
     dtype = runtime.resolve_precision(recipe.train.precision, device)
-    config = TransformerConfig(
-        source_vocab_size=source.vocab_size,
-        target_vocab_size=target.vocab_size,
-        **recipe.model.config_values(joint=recipe.tokenizer.joint),
-    )
-    model = new_transformer(config, recipe.train.seed).compute_in(dtype)
-    max_length, limit = recipe.data.max_length, "data.max_length"
+    if recipe.start_from is None:
+        parts = new_model(recipe, splits.train, say)
+    else:
+        parts = start_from(recipe, dtype, say)
+    model, config = parts.model.compute_in(dtype), parts.model.config
+    source, target = parts.source_tokenizer, parts.target_tokenizer
+    max_length, limit = parts.facts.max_length, "data.max_length"
     if config.positions == "learned":
-        _refuse_unnumbered(recipe)
+        _refuse_unnumbered(recipe, config.max_positions)
         if max_length is None:
             max_length, limit = config.max_positions, "model.max_positions"
     pairs = prepare_pairs(recipe, splits, (source, target), max_length, limit)
     first = pairs.first
     ratios = first.target_labels.lengths / first.sources.lengths
-    facts = Facts(
-        kind="translation",
-        task=recipe.metrics,
-        method="scratch",
-        max_length=max_length,
-        decode=Decoding.of(recipe.decode, longest_ratio=float(ratios.max())),
-        environment=environment(device, dtype),
-    )
-    translator = Translator(model, source, target, facts, device)
+    decode = (parts.facts.decode or Decoding()).bounded(float(ratios.max()))
+    changes = {"max_length": max_length, "decode": decode}
+    facts = parts.facts.model_copy(update={**changes, "environment": environment(device, dtype)})
+    translator = Translator(model, source, target, facts, device, parts.adaptation)
     if first.num_truncated:
         say(f"note: {first.truncated_share:.1%} of the training pairs are cut")
     counted = "training pairs" if splits.stream is None else "pairs in the first window"
     say(
         f"{len(splits.train):,} {counted}; vocabularies of {source.vocab_size:,} and"
         f" {target.vocab_size:,}; {sum(p.numel() for p in model.parameters()):,} parameters"
-        f"{recipe.model.remark()}"
+        f"{recipe.model.remark() if recipe.start_from is None else ''}"
     )
     decoded = spread(splits.validation, recipe.decoded_rows)
     return Learner(translator, pairs, decoded, recipe)
 
 
-def _refuse_unnumbered(recipe: TranslationRecipe) -> None:
+def _refuse_unnumbered(recipe: TranslationRecipe, positions: int) -> None:
     """Refuses lengths beyond what learned positions can number."""
-    positions = recipe.model.max_positions
     for key, length in (
         ("data.max_length", recipe.data.max_length or 0),
         ("decode.max_length", recipe.decode.max_length),
@@ -195,21 +189,6 @@ def _refuse_unnumbered(recipe: TranslationRecipe) -> None:
                 f"{key} is {length}, but the model has {positions} positions",
                 fix=f"set {key} to {positions} or raise model.max_positions",
             )
-
-
-def new_transformer(config: TransformerConfig, seed: int) -> Transformer:
-    """Makes a Transformer whose first weights are a function of the seed.
-
-    Args:
-        config: Its sizes.
-        seed: Chooses the weights.
-
-    Returns:
-        The model; torch's global random state is left as it was.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(runtime.seed_for(seed, "weights"))
-        return Transformer(config)
 
 
 def _conclude(splits: Splits, learner: Learner, fit: FitResult, session: Session) -> Facts:
@@ -225,6 +204,9 @@ def _conclude(splits: Splits, learner: Learner, fit: FitResult, session: Session
             "metrics": as_metrics(scores),
             "counts": {
                 "parameters": sum(p.numel() for p in learner.model.parameters()),
+                "trainable_parameters": sum(
+                    p.numel() for p in learner.model.parameters() if p.requires_grad
+                ),
                 "steps": fit.step,
                 "epochs": fit.epoch,
                 "training_seconds": fit.seconds,

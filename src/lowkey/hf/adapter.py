@@ -8,41 +8,34 @@ from torch import nn
 from lowkey.errors import DataError, MissingInputError, shown
 from lowkey.files import TensorInfo, tensor_infos, write_json, write_tensors
 from lowkey.hf.adapter_config import AdapterConfigFile, adapter_json, read_adapter_config
-from lowkey.hf.bert_names import BERT_NAMES
+from lowkey.hf.adapter_families import BERT, Family
 from lowkey.hf.model_folder import ADAPTER_CONFIG, make_folder
 from lowkey.hf.weights import match, read_matched
 from lowkey.lora.config import LoRAConfig
 from lowkey.lora.inject import adapters, inject, matches
-from lowkey.models.heads import SequenceClassifier
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 PREFIX = "base_model.model."
 """What peft's two wrappers put in front of every name."""
 
-SAVED_MODULES = {"classifier": "classifier", "pooler": "encoder.pooler"}
-"""The modules an adapter may hold whole: the name in both libraries, and where ours is."""
-
-NOT_IN_BERT = frozenset({"score"})
-"""peft adds this head of other families to modules_to_save whenever the task is SEQ_CLS."""
-
 
 def save_adapter(
-    model: SequenceClassifier,
+    model: nn.Module,
     folder: Path,
     *,
     lora_config: LoRAConfig,
     base_name: str,
-    task_type: str = "SEQ_CLS",
+    family: Family = BERT,
 ) -> None:
     """Writes the low-rank updates and the modules trained whole, as peft saves them.
 
     Args:
-        model: A classifier that ``inject`` has adapted.
+        model: A model that ``inject`` has adapted.
         folder: Where to write ``adapter_config.json`` and ``adapter_model.safetensors``; made if
             missing.
         lora_config: What the model was adapted with.
         base_name: Name or folder of the base model.
-        task_type: peft's name of the task.
+        family: What kind of model it is.
 
     Raises:
         ValueError: If the model has no adapter, or if a module to save is not one that adapters
@@ -50,35 +43,36 @@ def save_adapter(
         CannotWriteError: If a file cannot be written.
     """
     adapted = adapters(model)
-    strange = set(lora_config.modules_to_save) - SAVED_MODULES.keys()
+    strange = set(lora_config.modules_to_save) - family.saved_modules.keys()
     if not adapted or strange:
         raise ValueError(f"cannot save {len(adapted)} adapted modules with {sorted(strange)}")
-    whole = tuple(f"{SAVED_MODULES[module]}." for module in lora_config.modules_to_save)
+    whole = tuple(f"{family.saved_modules[module]}." for module in lora_config.modules_to_save)
     state = model.state_dict()
     kept = [name for name in state if ".lora_" in name or name.startswith(whole)]
-    others = {name.rpartition(".")[0] for name in state if name not in kept} - adapted.keys()
+    # A parameter of the model itself, such as a bias of the outputs, is of no module.
+    others = {name.rpartition(".")[0] for name in state if name not in kept} - adapted.keys() - {""}
     config = adapter_json(
         lora_config,
         target_modules=_endings(
-            {BERT_NAMES.theirs(name) for name in adapted},
-            {BERT_NAMES.theirs(name) for name in others},
+            {family.theirs(name) for name in adapted}, {family.theirs(name) for name in others}
         ),
         base_name=base_name,
-        task_type=task_type,
+        task_type=family.task_type,
     )
     make_folder(folder)
-    tensors = {_their_name(name): state[name].float() for name in kept}
+    tensors = {PREFIX + family.theirs(name): state[name].float() for name in kept}
     write_tensors(folder / ADAPTER_WEIGHTS, tensors, {"format": "pt"})
     write_json(folder / ADAPTER_CONFIG, config)
 
 
-def load_adapter(model: SequenceClassifier, folder: Path) -> LoRAConfig:
+def load_adapter(model: nn.Module, folder: Path, family: Family = BERT) -> LoRAConfig:
     """Adapts a model with what an adapter folder holds.
 
     Args:
         model: The base the adapter was trained on, without adapters; changed in place, and only
             once everything has been checked.
         folder: A folder with ``adapter_config.json`` and ``adapter_model.safetensors``.
+        family: What kind of model it is.
 
     Returns:
         The adapter's options, with its targets by our full names.
@@ -93,21 +87,28 @@ def load_adapter(model: SequenceClassifier, folder: Path) -> LoRAConfig:
         raise ValueError("the model has adapters already")
     config = read_adapter_config(folder)
     infos = tensor_infos(_weights_file(folder))
-    whole = _modules_to_save(config, folder)
-    inside = tuple(f"{SAVED_MODULES[module]}." for module in whole)
+    whole = _modules_to_save(config, folder, family)
+    inside = tuple(f"{family.saved_modules[module]}." for module in whole)
     linears = {
         name: module
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear) and not f"{name}.".startswith(inside)
     }
-    targets = _targets(config, linears, infos, folder)
+    targets = _targets(config, linears, infos, folder, family)
     shapes = {n: tuple(p.shape) for n, p in model.state_dict().items() if n.startswith(inside)}
     for name in targets:
         shapes[f"{name}.lora_A.weight"] = (config.r, linears[name].in_features)
         shapes[f"{name}.lora_B.weight"] = (linears[name].out_features, config.r)
     path = folder / ADAPTER_WEIGHTS
     fix = "the adapter was made for another model, or its two files do not belong together"
-    keys = match(infos, shapes, _our_name, _their_name, where=str(path), fix=fix)
+    keys = match(
+        infos,
+        shapes,
+        lambda key: family.ours(_without_prefix(key)),
+        lambda name: PREFIX + family.theirs(name),
+        where=str(path),
+        fix=fix,
+    )
     tensors = read_matched(path, keys)
     lora_config = LoRAConfig(
         r=config.r,
@@ -122,16 +123,11 @@ def load_adapter(model: SequenceClassifier, folder: Path) -> LoRAConfig:
     return lora_config
 
 
-def _our_name(key: str) -> str:
+def _without_prefix(key: str) -> str:
     name = key.removeprefix(PREFIX)
     if name == key:
         raise KeyError(key)
-    # An adapter of a bare BertModel lacks the prefix, as its checkpoint does.
-    return BERT_NAMES.ours(name if name.startswith(("bert.", "classifier.")) else f"bert.{name}")
-
-
-def _their_name(name: str) -> str:
-    return PREFIX + BERT_NAMES.theirs(name)
+    return name
 
 
 def _weights_file(folder: Path) -> Path:
@@ -145,17 +141,17 @@ def _weights_file(folder: Path) -> Path:
     return path
 
 
-def _modules_to_save(config: AdapterConfigFile, folder: Path) -> list[str]:
+def _modules_to_save(config: AdapterConfigFile, folder: Path, family: Family) -> list[str]:
     """The modules the adapter holds whole, by our names, each once."""
     wanted = dict.fromkeys(config.modules_to_save or [])
     for name in wanted:
-        if name not in SAVED_MODULES and name not in NOT_IN_BERT:
+        if name not in family.saved_modules and name not in family.absent_modules:
             raise DataError(
                 f"modules_to_save holds {shown(name)}",
                 where=str(folder / ADAPTER_CONFIG),
-                fix=f"lowkey loads {', '.join(SAVED_MODULES)}",
+                fix=f"lowkey loads {', '.join(family.saved_modules) or 'none'}",
             )
-    return [name for name in wanted if name in SAVED_MODULES]
+    return [name for name in wanted if name in family.saved_modules]
 
 
 def _targets(
@@ -163,9 +159,10 @@ def _targets(
     linears: Mapping[str, nn.Linear],
     infos: Mapping[str, TensorInfo],
     folder: Path,
+    family: Family,
 ) -> list[str]:
     """The linear maps that ``target_modules`` names, by peft's rule for lists."""
-    theirs = {BERT_NAMES.theirs(name): name for name in linears}
+    theirs = {family.theirs(name): name for name in linears}
     wanted = config.target_modules
     absent = [t for t in wanted if not any(matches(name, t) for name in theirs)]
     if absent:
@@ -175,7 +172,8 @@ def _targets(
         raise DataError(
             f"adapter {folder} wants modules {', '.join(absent[:4])} ({places} places); "
             "this model has none",
-            fix=f"it was made for another family; BERT calls its linear maps {', '.join(known)}",
+            fix=f"it was made for another family; {family.title} calls its linear maps"
+            f" {', '.join(known)}",
         )
     return [ours for name, ours in theirs.items() if any(matches(name, t) for t in wanted)]
 

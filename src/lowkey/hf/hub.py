@@ -19,6 +19,12 @@ _FILES = [
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.txt",
+    # Marian's.
+    "generation_config.json",
+    "source.spm",
+    "target.spm",
+    "vocab.json",
+    "target_vocab.json",
 ]
 
 

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from lowkey.config import Config
 
-# What the preset names of target_modules stand for, as last parts of module names.
+# What the preset names of target_modules stand for, as last parts of module names; of a preset a
+# model adapts what it has (only gated feed-forward networks have a gate).
 TARGET_PRESETS: dict[str, tuple[str, ...]] = {
     "qv": ("query", "value"),
     "attention": ("query", "key", "value", "out"),
@@ -41,6 +42,11 @@ class LoRAConfig(Config):
     def scaling(self) -> float:
         """The factor in front of B A."""
         return self.lora_alpha / (self.r**0.5 if self.use_rslora else self.r)
+
+    @property
+    def is_preset(self) -> bool:
+        """Whether the targets are named by a preset."""
+        return isinstance(self.target_modules, str) and self.target_modules in TARGET_PRESETS
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -32,10 +32,11 @@ class InjectionReport:
     def __str__(self) -> str:
         """Says it in one line."""
         trainable = self.adapter_parameters + self.saved_parameters
+        head = f" {trainable:,} with the head," if self.saved_parameters else ""
         kinds = sorted({name.rsplit(".", 1)[-1] for name in self.modules})
         return (
             f"LoRA adapts {len(self.modules)} linear maps ({', '.join(kinds)}):"
-            f" {self.adapter_parameters:,} parameters, {trainable:,} with the head,"
+            f" {self.adapter_parameters:,} parameters,{head}"
             f" {trainable / self.total_parameters:.2%} of {self.total_parameters:,}"
         )
 

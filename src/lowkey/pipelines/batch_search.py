@@ -17,6 +17,7 @@ from lowkey.decoding.rules import (
     EndAtLimit,
     MinLength,
     NoRepeatNgrams,
+    Renormalize,
     RepetitionPenalty,
     Rule,
 )
@@ -119,6 +120,8 @@ class BatchSearch:
             rules.append(MinLength(lengths, end_id))
         if decoding.end_at_limit:
             rules.append(EndAtLimit(end_id))
+        if decoding.renormalize:
+            rules.append(Renormalize())
         return rules
 
     def _with_penalty(self, found: Hypothesis, given: int) -> Hypothesis:

@@ -20,29 +20,27 @@ class Decoding(DecodeConfig):
         begin_id: The token an output starts from; None: the begin token of the tokenizer.
         banned_ids: Tokens that are never said, such as padding.
         end_at_limit: Whether an output is ended, not cut off, at its greatest length.
+        renormalize: Whether a beam search makes what the other rules leave sum to 1 again.
     """
 
     num_beams: Annotated[int, Field(ge=1, le=256)] = 1
     begin_id: _TokenId | None = None
     banned_ids: list[_TokenId] = Field(default=[], max_length=100_000)
     end_at_limit: bool = False
+    renormalize: bool = False
 
-    @classmethod
-    def of(cls, config: DecodeConfig, *, longest_ratio: float) -> "Decoding":
-        """Takes over what a recipe says.
+    def bounded(self, longest_ratio: float) -> "Decoding":
+        """Bounds the length of outputs by what the training has shown, unless the recipe does.
 
         Args:
-            config: The keys of its ``decode``.
-            longest_ratio: The largest ratio of target to source tokens among the training
-                pairs: the bound where the recipe gives none.
+            longest_ratio: The largest ratio of target to source tokens among the training pairs.
 
         Returns:
-            How the bundle decodes.
+            The same, with a bound.
         """
-        values = config.model_dump()
-        if config.max_ratio is None:
-            values["max_ratio"] = max(longest_ratio, config.min_ratio)
-        return cls(**values)
+        if self.max_ratio is not None:
+            return self
+        return self.model_copy(update={"max_ratio": max(longest_ratio, self.min_ratio)})
 
     def changed(self, **changes: Any) -> "Decoding":
         """Changes some keys for one prediction; one that asks for samples asks for one beam.

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from lowkey import runtime
 from lowkey.errors import ConfigError
-from lowkey.pipelines.bundle import Facts
 from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.published import read_facts
 from lowkey.pipelines.translator import Translator
 from lowkey.run_folder import resolve_bundle
 
@@ -16,7 +16,7 @@ def load(
     """Opens the model of a run.
 
     Args:
-        path: A run folder, or a bundle such as its ``best``.
+        path: A run folder, a bundle such as its ``best``, or a published Marian folder.
         base: Where the base model is, if not where it was in training.
         device: "auto", "cpu", "cuda" ...
         precision: "fp32" (the reference), "bf16" or "auto".
@@ -30,11 +30,11 @@ def load(
         ConfigError: If the device is not there, or a base is given to a model that has none.
     """
     folder = resolve_bundle(Path(path))
-    facts = Facts.read(folder)
+    facts = read_facts(folder)
     where = runtime.resolve_device(device)
     dtype = runtime.resolve_precision(precision, where)
     if facts.base_model is None and base is not None:
         raise ConfigError(f"{path} builds on no base model", where="--base", fix="leave it out")
     if facts.kind == "translation":
-        return Translator.load(folder, device=where, dtype=dtype)
+        return Translator.load(folder, base=base, device=where, dtype=dtype)
     return TextClassifier.load(folder, base=base, device=where, dtype=dtype)

@@ -8,18 +8,16 @@ from typing import Any
 import torch
 
 from lowkey.data.batching import plan_evaluation_batches
-from lowkey.data.existing_tokenizer import load_tokenizer
-from lowkey.data.pair_tokenizer import PairTokenizer, refuse_other_size
+from lowkey.data.pair_tokenizer import PairTokenizer
 from lowkey.data.pairs import PairExamples
 from lowkey.data.rows import Rows
-from lowkey.files import write_json, write_tensors
 from lowkey.metrics.intervals import Score
 from lowkey.models.transformer import Transformer
 from lowkey.pipelines.bundle import Decoding, Facts
 from lowkey.pipelines.generation import Request, answer, generate
 from lowkey.pipelines.long_texts import Long, long_note
 from lowkey.pipelines.text_scores import allowed_targets, text_scores
-from lowkey.pipelines.transformer_files import CONFIG, WEIGHTS, load_model, refuse_misfit
+from lowkey.pipelines.translator_files import Adaptation, TranslatorParts
 
 SCORE_TOKENS = 8192
 
@@ -33,6 +31,7 @@ class Translator:
         target_tokenizer: Tokenizer of the targets; it may be the same.
         facts: What it was trained for, and how it decodes.
         device: Where it computes.
+        adaptation: How the model is adapted by LoRA; None if it is not.
     """
 
     def __init__(
@@ -42,6 +41,7 @@ class Translator:
         target_tokenizer: PairTokenizer,
         facts: Facts,
         device: torch.device | str = "cpu",
+        adaptation: Adaptation | None = None,
     ):
         self.model = model.to(device)
         self.source_tokenizer = source_tokenizer
@@ -49,19 +49,22 @@ class Translator:
         self.facts = facts
         self.decoding = facts.decode or Decoding()
         self.device = device
+        self.adaptation = adaptation
 
     @classmethod
     def load(
         cls,
         folder: Path,
         *,
+        base: str | None = None,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> "Translator":
-        """Opens a bundle.
+        """Opens a bundle, or a published Marian folder.
 
         Args:
-            folder: The bundle.
+            folder: The folder.
+            base: Where the base model of an adapter is, if not where it was in training.
             device: Where to compute.
             dtype: Precision of the activations.
 
@@ -69,19 +72,16 @@ class Translator:
             The translator, ready to translate.
 
         Raises:
-            MissingInputError: If a file is not there.
+            MissingInputError: If a file, or the base model, is not there.
             DataError: If a file is damaged, or the files do not fit each other.
         """
-        facts = Facts.read(folder)
-        model = load_model(folder)
-        refuse_misfit(model.config, facts, folder)
-        source, target = load_tokenizer(folder / "source"), load_tokenizer(folder / "target")
-        refuse_other_size(source, model.config.source_vocab_size, str(folder / "source"))
-        refuse_other_size(target, model.config.target_vocab_size, str(folder / "target"))
-        return cls(model.compute_in(dtype).eval(), source, target, facts, device)
+        parts = TranslatorParts.open(folder, base)
+        model = parts.model.compute_in(dtype).eval()
+        source, target = parts.source_tokenizer, parts.target_tokenizer
+        return cls(model, source, target, parts.facts, device, parts.adaptation)
 
     def save(self, folder: Path) -> None:
-        """Writes the bundle: sizes, weights, both tokenizers and the facts.
+        """Writes the bundle: sizes and weights, or the adapter; both tokenizers and the facts.
 
         Args:
             folder: An existing folder.
@@ -89,17 +89,8 @@ class Translator:
         Raises:
             CannotWriteError: If a file cannot be written.
         """
-        write_json(folder / CONFIG, self.model.config.model_dump(mode="json"))
-        # A shared table is one parameter under two names; it is written once.
-        state = {n: p for n, p in self.model.named_parameters()}
-        write_tensors(folder / WEIGHTS, state)
-        for name, tokenizer in (
-            ("source", self.source_tokenizer),
-            ("target", self.target_tokenizer),
-        ):
-            (folder / name).mkdir(exist_ok=True)
-            tokenizer.save(folder / name)
-        self.facts.write(folder)
+        source, target = self.source_tokenizer, self.target_tokenizer
+        TranslatorParts(self.model, source, target, self.facts, self.adaptation).save(folder)
 
     def examples(self, rows: Rows) -> PairExamples:
         """Tokenizes pairs as the model wants them; what is too long is cut.

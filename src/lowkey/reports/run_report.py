@@ -46,6 +46,7 @@ _METHODS = {
     "lora": "trained with LoRA",
     "full": "all weights trained",
     "head": "head alone trained",
+    "published": "as published",
 }
 
 T = TypeVar("T")

@@ -1,0 +1,84 @@
+"""What adapters of each kind of model are called in PEFT's files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lowkey.hf.bert_names import BERT_NAMES
+from lowkey.hf.marian_names import MARIAN_NAMES
+from lowkey.hf.names import NameMap
+
+
+@dataclass(frozen=True)
+class Family:
+    """One kind of model.
+
+    Attributes:
+        title: How people call it.
+        task_type: peft's name of the task.
+        names: The table of module names; None where theirs are ours.
+        root: What an adapter of the bare model leaves out in front of its names.
+        heads: First parts of names that never have the root.
+        saved_modules: The modules an adapter may hold whole: the name in both libraries, and
+            where ours is.
+        absent_modules: Modules that peft lists and this kind of model does not have.
+    """
+
+    title: str
+    task_type: str
+    names: NameMap | None = None
+    root: str = ""
+    heads: tuple[str, ...] = ()
+    saved_modules: Mapping[str, str] = field(default_factory=dict)
+    absent_modules: frozenset[str] = frozenset()
+
+    def theirs(self, name: str) -> str:
+        """Translates our name of a module or parameter.
+
+        Args:
+            name: Our name.
+
+        Returns:
+            Theirs.
+
+        Raises:
+            KeyError: If the table does not hold it.
+        """
+        return name if self.names is None else self.names.theirs(name)
+
+    def ours(self, name: str) -> str:
+        """Translates their name of a module or parameter.
+
+        Args:
+            name: Their name.
+
+        Returns:
+            Ours.
+
+        Raises:
+            KeyError: If the table does not hold it.
+        """
+        if self.names is None:
+            return name
+        whole = name.startswith((self.root, *self.heads))
+        return self.names.ours(name if whole else f"{self.root}{name}")
+
+
+BERT = Family(
+    title="BERT",
+    task_type="SEQ_CLS",
+    names=BERT_NAMES,
+    root="bert.",
+    heads=("classifier.",),
+    saved_modules={"classifier": "classifier", "pooler": "encoder.pooler"},
+    # A head of other families, which peft adds whenever the task is SEQ_CLS.
+    absent_modules=frozenset({"score"}),
+)
+MARIAN = Family(
+    title="Marian",
+    task_type="SEQ_2_SEQ_LM",
+    names=MARIAN_NAMES,
+    root="model.",
+    heads=("lm_head.",),
+)
+TRANSFORMER = Family(title="the Transformer", task_type="SEQ_2_SEQ_LM")
+"""Our own encoder-decoder: peft can adapt it under its own names, as any module."""
