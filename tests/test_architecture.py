@@ -36,6 +36,7 @@ ACROSS_MODULES = {
     "test_benchmarks.py",
     "test_messages.py",
     "test_recipes.py",
+    "test_training_jobs.py",
     "test_wheel.py",
     "hf/test_hostile.py",
     "training/test_kill.py",
