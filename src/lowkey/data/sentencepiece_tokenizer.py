@@ -64,7 +64,7 @@ class SentencePieceTokenizer:
         self.pieces = pieces
         self.vocabulary = dict(vocabulary)
         self.specials = dict(specials)
-        self.unknown_id = vocabulary[specials["unk_token"]]
+        self.unknown_id: int | None = vocabulary[specials["unk_token"]]
         self.end_id = vocabulary[specials["eos_token"]]
         self.begin_id = vocabulary[specials["pad_token"]]
         # A vocabulary may have gaps; what counts is how many rows an embedding needs.
@@ -125,7 +125,7 @@ class SentencePieceTokenizer:
         split = [self._language_code(text) for text in texts]
         with native_errors("a text cannot be tokenized"):
             found = self._pieces.encode([text for _, text in split], out_type=str)
-        number, unknown = self.vocabulary.get, self.unknown_id
+        number, unknown = self.vocabulary.get, self.vocabulary[self.specials["unk_token"]]
         end = [self.end_id] if special_tokens else []
         ids = [
             [number(piece, unknown) for piece in [*code, *pieces]] + end
