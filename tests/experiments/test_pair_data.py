@@ -32,9 +32,9 @@ def test_the_recipe_decides_between_held_and_streamed_pairs(folder):
 
 @pytest.mark.parametrize("joint", [False, True])
 def test_dropout_is_of_the_side_that_has_it_or_of_both_if_joint(folder, joint):
-    pairs = prepare(f"tokenizer.joint={joint}", f"tokenizer.source={BPE}")
-    if not joint:
-        pairs = prepare(f"tokenizer.source={BPE}", "tokenizer.target={kind: bpe, vocab_size: 12}")
+    target = BPE if joint else "{kind: bpe, vocab_size: 12}"
+    sides = f"{{source: {BPE}, target: {target}, joint: {str(joint).lower()}}}"
+    pairs = prepare(f"tokenizer={sides}")
     ids = range(64)
     cut = [pairs.train.chosen(pairs.train.numbers(epoch, ids)) for epoch in (0, 1)]
     sources, targets = (

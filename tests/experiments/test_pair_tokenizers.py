@@ -10,7 +10,7 @@ from lowkey.errors import ConfigError, MissingInputError
 from lowkey.experiments.config import Tokenizers
 from lowkey.experiments.pair_tokenizers import pair_tokenizers, tokenizer_hashes
 
-RECORDS = [{"source": "ab abc", "target": "xy xyz"}, {"source": "abd", "target": "xyw"}] * 3
+RECORDS = [{"source": "ab abc", "target": "xy xyz"}, {"source": "abd", "target": "xyw qrstuv"}] * 3
 
 
 @pytest.fixture
