@@ -44,9 +44,7 @@ class SubwordDropout:
         algorithm 1.
     """
 
-    def __init__(
-        self, tokenizer: TextTokenizer, rate: float, key: str = "tokenizer.source.dropout"
-    ):
+    def __init__(self, tokenizer: TextTokenizer, rate: float, key: str = "dropout"):
         library = tokenizer.library
         document = json.loads(library.to_str())
         model = document["model"]
