@@ -34,8 +34,11 @@ Head = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Show one head only, counted from 1.")
 ]
 Format = Annotated[
-    Literal["peft", "merged"],
-    typer.Option(help="peft: the adapter alone; merged: a whole model for transformers."),
+    Literal["peft", "merged", "marian"],
+    typer.Option(
+        help="peft: the adapter alone; merged: a whole encoder for transformers; marian: a whole"
+        " translation model for transformers."
+    ),
 ]
 Folder = Annotated[Path, typer.Option(metavar="DIR", help="The folder to make.")]
 
@@ -138,7 +141,7 @@ def average(
 
 
 def export(run: Run, format: Format, out: Folder, base: Base = None) -> None:
-    """Hand a fine-tuned model on to other libraries."""
+    """Hand a trained model on to other libraries."""
     from lowkey.experiments.export import export as write
 
     print(write(run, format=format, out=out, base=base))

@@ -91,16 +91,26 @@ class TextTokenizer:
         """The tokenizer of the library, for what is not told here."""
         return self._tokenizer
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, *, begins: bool = True) -> None:
         """Writes ``tokenizer.json``.
 
         Args:
             folder: An existing folder.
+            begins: Whether other libraries are to put the begin token in front of a text too;
+                sources of an encoder-decoder have an end token alone.
 
         Raises:
             CannotWriteError: If it cannot be written.
         """
-        write_text(folder / TOKENIZER_FILE, self._tokenizer.to_str(pretty=True))
+        document = self._tokenizer.to_str(pretty=True)
+        if not begins:
+            copy = tokenizers.Tokenizer.from_str(document)
+            end = self._tokenizer.id_to_token(self.end_id)
+            copy.post_processor = TemplateProcessing(
+                single=f"$A {end}", special_tokens=[(end, self.end_id)]
+            )
+            document = copy.to_str(pretty=True)
+        write_text(folder / TOKENIZER_FILE, document)
 
     def encode(
         self,

@@ -1,4 +1,4 @@
-"""Hands a fine-tuned encoder to other libraries: as a PEFT adapter, or merged and whole."""
+"""Hands a trained model to other libraries: as a PEFT adapter, or whole, adapters merged."""
 
 from pathlib import Path
 from typing import Literal
@@ -7,16 +7,22 @@ import numpy as np
 
 from lowkey.data.labelled import LabelledExamples
 from lowkey.errors import ConfigError
+from lowkey.experiments.export_translator import (
+    refuse_unlike_marian,
+    write_adapter,
+    write_marian,
+)
 from lowkey.files import staged_folder, write_text
 from lowkey.hf.adapter import save_adapter
 from lowkey.lora.config import LoRAConfig
 from lowkey.lora.inject import adapters, merge_all, unmerge_all
 from lowkey.pipelines.classifier import TextClassifier
 from lowkey.pipelines.load import load
+from lowkey.pipelines.translator import Translator
 from lowkey.reports.facts import facts_from
 from lowkey.reports.model_card import model_card
 
-Format = Literal["peft", "merged"]
+Format = Literal["peft", "merged", "marian"]
 
 
 def export(run: Path, *, format: Format, out: Path, base: str | None = None) -> str:
@@ -24,7 +30,8 @@ def export(run: Path, *, format: Format, out: Path, base: str | None = None) -> 
 
     Args:
         run: The run folder, or a bundle.
-        format: "peft" for an adapter that peft loads, "merged" for a model that transformers loads.
+        format: "peft" for an adapter that peft loads; "merged" for an encoder, "marian" for a
+            translation model, that transformers loads.
         out: The folder to write; must not exist, or be empty.
         base: Where the base model is, if not where it was in training.
 
@@ -38,11 +45,13 @@ def export(run: Path, *, format: Format, out: Path, base: str | None = None) -> 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} is not empty", where="--out", fix="name a new folder")
     pipeline = load(run, base=base)
-    if not isinstance(pipeline, TextClassifier):
+    if isinstance(pipeline, Translator):
+        return _export_translator(pipeline, format, out)
+    if format == "marian":
         raise ConfigError(
-            f"{run} is a Transformer from scratch; {format} is a form of fine-tuned encoders",
+            f"{run} is an encoder for {pipeline.facts.kind}, and marian a form of translators",
             where="--format",
-            fix=f"use {run}/best as it is: config.json, model.safetensors and both tokenizers",
+            fix="use --format merged",
         )
     adapted = adapters(pipeline.model)
     if format == "peft" and not adapted:
@@ -57,6 +66,22 @@ def export(run: Path, *, format: Format, out: Path, base: str | None = None) -> 
         pipeline.save_tokenizer(folder)
         facts = facts_from(pipeline.facts.model_dump(mode="json"))
         card = model_card(facts, name=out.name, merged=format == "merged")
+        write_text(folder / "README.md", card)
+    return f"{out}: {said}"
+
+
+def _export_translator(pipeline: Translator, format: Format, out: Path) -> str:
+    if format == "merged":
+        raise ConfigError(
+            "merged is a form of encoders", where="--format", fix="use --format marian"
+        )
+    if format == "marian":
+        refuse_unlike_marian(pipeline)
+    with staged_folder(out) as folder:
+        write = write_adapter if format == "peft" else write_marian
+        said = write(pipeline, folder)
+        facts = facts_from(pipeline.facts.model_dump(mode="json"))
+        card = model_card(facts, name=out.name, merged=format == "marian")
         write_text(folder / "README.md", card)
     return f"{out}: {said}"
 
