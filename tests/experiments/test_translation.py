@@ -205,8 +205,8 @@ def test_loss_is_smoothed_in_training_and_the_likelihood_is_not(folder, monkeypa
     assert float(plain.loss.detach()) == pytest.approx(plain.sums["nll"], rel=1e-5)
     assert smooth.sums["nll"] == pytest.approx(plain.sums["nll"], rel=1e-4)
     assert abs(float(smooth.loss.detach()) - smooth.sums["nll"]) > 1e-2
-    batch = learners[0].train.batch([0, 1, 2])
+    batch = learners[0].pairs.first.batch([0, 1, 2])
     assert plain.weight == batch.target_layout.num_tokens
     assert plain.tokens == plain.weight + batch.source_layout.num_tokens
-    nlls = [learner.translator.nll(learner.validation) for learner in learners]
+    nlls = [learner.translator.nll(learner.pairs.validation) for learner in learners]
     assert nlls[0] == pytest.approx(nlls[1], rel=1e-4)
