@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 import tiny_tasks
 import typer
-from mistakes import MISTAKES, Mistake
+from mistakes import COMMON, Mistake
+from mistakes_with_pairs import WITH_PAIRS
 
 from lowkey.cli import main
 from lowkey.cli.program import app
 from lowkey.experiments.config import FinetuneRecipe, TranslationRecipe
 
+MISTAKES = [*COMMON, *WITH_PAIRS]
 SOURCE = Path(__file__).parents[1] / "src" / "lowkey"
 
 
