@@ -17,6 +17,7 @@ from lowkey.experiments.translation_baselines import translation_baselines
 from lowkey.files import read_yaml
 from lowkey.pipelines.bundle import Facts, as_metrics
 from lowkey.pipelines.load import load
+from lowkey.pipelines.published import read_facts
 from lowkey.run_folder import resolve_bundle
 
 
@@ -47,7 +48,7 @@ def evaluate(
         LowkeyError: If the model or the data is not usable, or the folder cannot be written.
     """
     _refuse_full_folder(outputs)
-    facts = [Facts.read(resolve_bundle(run))]
+    facts = [read_facts(resolve_bundle(run))]
     systems, rows = _answered([run], facts, data, base, device, precision)
     measures = measures_of(systems, rows, facts[0].kind, [facts[0].task])
     if outputs is not None:
@@ -85,7 +86,7 @@ def compare(
             there are no baselines for them, or if the folder cannot be written.
     """
     _refuse_full_folder(outputs)
-    facts = [Facts.read(resolve_bundle(run)) for run in runs]
+    facts = [read_facts(resolve_bundle(run)) for run in runs]
     _refuse_other_kinds(runs, facts)
     training = _training_rows(runs[0], facts[0]) if baselines else None
     systems, rows = _answered(runs, facts, data, base, device, precision)
