@@ -142,10 +142,8 @@ class SentencePieceTokenizer:
         known = code in self.vocabulary or not self.language_codes
         if not known and _LANGUAGE_CODE.fullmatch(code):
             nearest = did_you_mean(code, self.language_codes) or self.language_codes[0]
-            raise DataError(
-                f"the model has no language {shown(code)}",
-                fix=f"did you mean {nearest}? There are {len(self.language_codes)}",
-            )
+            fix = f"did you mean {nearest}? There are {len(self.language_codes)}"
+            raise DataError(f"the model has no language {shown(code)}", fix=fix)
         return [code], rest
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -238,11 +236,8 @@ def read_specials(path: Path) -> dict[str, str]:
     if not isinstance(settings, dict):
         raise DataError("expected a JSON object", where=str(path))
     if settings.get("sp_model_kwargs"):
-        raise DataError(
-            f"sp_model_kwargs {shown(settings['sp_model_kwargs'])} is not supported",
-            where=str(path),
-            fix="the same text always gives the same pieces here",
-        )
+        what = f"sp_model_kwargs {shown(settings['sp_model_kwargs'])} is not supported"
+        raise DataError(what, where=str(path))
     found = {}
     for name, default in SPECIALS.items():
         token = settings.get(name) or default
