@@ -117,13 +117,15 @@ GROUPS = "data|tokenizer|model|lora|train|decode"
 PROSE = {"loads", "reads", "takes"}
 FILES = {"model.safetensors", "tokenizer.json"}
 FOREIGN_OPTIONS = {"--repo-type", "--logdir"}
+# Modules of Marian, which begin as our sizes do
+FOREIGN_KEYS = {"model.shared", "model.encoder", "model.decoder"}
 
 
 def not_there(text: str) -> list[str]:
     """Each verb, option and key that a text names and that there is not."""
     verbs = set(re.findall(r"\blowkey ([a-z]+)", text)) - PROSE - VERBS.keys()
     options = set(re.findall(r"(?<!\S)--[a-z][a-z-]+", text)) - OPTIONS - FOREIGN_OPTIONS
-    keys = set(re.findall(rf"(?<![\w.])(?:{GROUPS})\.[a-z_]+", text)) - KEYS - FILES
+    keys = set(re.findall(rf"(?<![\w.])(?:{GROUPS})\.[a-z_]+", text)) - KEYS - FILES - FOREIGN_KEYS
     return sorted(verbs | options | keys)
 
 

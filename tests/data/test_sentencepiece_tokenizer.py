@@ -5,7 +5,7 @@ import random
 import warnings
 
 import pytest
-import tiny
+import tiny_marian
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,8 +15,8 @@ from lowkey.errors import DataError, MissingInputError
 
 CODES = (">>deu<<", ">>fra<<")
 TEXTS = [
-    *tiny.sentences(tiny.ENGLISH + " unknown ☃ 你好 x.y, Ünïcode", 60, seed=1),
-    *tiny.sentences(tiny.GERMAN, 20, seed=2),
+    *tiny_marian.sentences(tiny_marian.ENGLISH + " unknown ☃ 你好 x.y, Ünïcode", 60, seed=1),
+    *tiny_marian.sentences(tiny_marian.GERMAN, 20, seed=2),
     "",
     " ",
     "  two  spaces ",
@@ -29,10 +29,13 @@ TEXTS = [
 ]
 
 
+CUT_OFF = tiny_marian.pieces(tiny_marian.ENGLISH)[:300]
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("marian")
-    tiny.write_marian_tokenizers(folder, codes=CODES)
+    tiny_marian.write_marian_tokenizers(folder, codes=CODES)
     return folder
 
 
@@ -61,7 +64,7 @@ def ids_of(tokenizer: SentencePieceTokenizer, texts, **options) -> list[list[int
 
 @pytest.mark.parametrize("separate", [False, True])
 def test_sources_targets_and_outputs_equal_transformers(tmp_path, separate):
-    tiny.write_marian_tokenizers(tmp_path, separate=separate, codes=CODES)
+    tiny_marian.write_marian_tokenizers(tmp_path, separate=separate, codes=CODES)
     theirs, (source, target) = open_theirs(tmp_path), load_marian_tokenizers(tmp_path)
     assert ids_of(source, TEXTS) == theirs(TEXTS)["input_ids"]
     assert ids_of(target, TEXTS) == theirs(text_target=TEXTS)["input_ids"]
@@ -118,7 +121,11 @@ def test_half_a_surrogate_pair_is_refused(source):
     [
         ("source.spm", b"", "empty"),
         ("source.spm", b"\x00not a model", "no SentencePiece model"),
-        ("source.spm", tiny.pieces(tiny.ENGLISH)[:300], "no SentencePiece model|lacks|none of"),
+        (
+            "source.spm",
+            tiny_marian.pieces(tiny_marian.ENGLISH)[:300],
+            "no SentencePiece model|lacks|none of",
+        ),
         ("vocab.json", b"[]", "expected an object"),
         ("vocab.json", b"{", "not JSON"),
         ("vocab.json", b'{"</s>": 0, "<unk>": 0}', "both have the id 0"),
@@ -133,7 +140,7 @@ def test_half_a_surrogate_pair_is_refused(source):
     ],
 )
 def test_damaged_files_are_told_in_one_line(tmp_path, file, content, message):
-    tiny.write_marian_tokenizers(tmp_path)
+    tiny_marian.write_marian_tokenizers(tmp_path)
     (tmp_path / file).write_bytes(content)
     with pytest.raises(DataError, match=message) as caught:
         load_marian_tokenizers(tmp_path)
@@ -141,7 +148,7 @@ def test_damaged_files_are_told_in_one_line(tmp_path, file, content, message):
 
 
 def test_special_tokens_may_have_other_names_and_forms(tmp_path):
-    tiny.write_marian_tokenizers(tmp_path)
+    tiny_marian.write_marian_tokenizers(tmp_path)
     vocabulary = json.loads((tmp_path / "vocab.json").read_text())
     vocabulary["<nothing>"] = vocabulary.pop("<pad>")
     (tmp_path / "vocab.json").write_text(json.dumps(vocabulary))
@@ -153,7 +160,7 @@ def test_special_tokens_may_have_other_names_and_forms(tmp_path):
 
 @pytest.mark.parametrize("name", ["source.spm", "target.spm", "vocab.json"])
 def test_a_missing_file_is_named(tmp_path, name):
-    tiny.write_marian_tokenizers(tmp_path)
+    tiny_marian.write_marian_tokenizers(tmp_path)
     (tmp_path / name).unlink()
     with pytest.raises(MissingInputError, match=name):
         load_marian_tokenizers(tmp_path)

@@ -18,6 +18,7 @@ from lowkey.decoding.rules import (
     GivenPrefix,
     MinLength,
     NoRepeatNgrams,
+    Renormalize,
     RepetitionPenalty,
     apply_rules,
 )
@@ -143,3 +144,16 @@ def test_where_the_rules_allow_nothing_a_sentence_stops():
         ToyTable(NAMES, 5), **IDS, max_length=4, num_beams=2, rules=[everything]
     ):
         assert (one.token_ids, one.score, one.finished) == ([], -math.inf, False)
+
+
+def test_what_a_ban_leaves_sums_to_one_again_as_in_transformers():
+    from transformers import LogitNormalization
+
+    live, scores = prefixes()
+    left = Ban([3])(live, scores.log_softmax(dim=1))
+    again = Renormalize()(live, left)
+    torch.testing.assert_close(again, LogitNormalization()(live.tokens, left))
+    torch.testing.assert_close(again.exp().sum(dim=1), torch.ones(len(again)))
+    assert (left.exp().sum(dim=1) < 0.999).any()
+    impossible = torch.full_like(scores, -torch.inf)
+    assert torch.equal(Renormalize()(live, impossible), impossible)

@@ -4,6 +4,7 @@ import warnings
 
 import pytest
 import tiny
+import tiny_marian
 import torch
 
 from lowkey.data.pairs import PairExamples
@@ -22,7 +23,10 @@ from lowkey.pipelines.load import load
 from lowkey.pipelines.translator import Translator
 from lowkey.pipelines.translator_files import Adaptation
 
-SOURCES, TARGETS = tiny.sentences(tiny.ENGLISH, 8, seed=5), tiny.sentences(tiny.GERMAN, 8, seed=5)
+SOURCES, TARGETS = (
+    tiny_marian.sentences(tiny_marian.ENGLISH, 8, seed=5),
+    tiny_marian.sentences(tiny_marian.GERMAN, 8, seed=5),
+)
 
 
 def our_logits(translator: Translator) -> list[torch.Tensor]:
@@ -107,7 +111,7 @@ def write_own(folder, kind="bpe", *, joint=False, **changes) -> Translator:
 
 
 def test_a_published_model_comes_back_as_it_was(tmp_path):
-    tiny.write_published(tmp_path / "base")
+    tiny_marian.write_published(tmp_path / "base")
     export(tmp_path / "base", format="marian", out=tmp_path / "out")
     theirs, tokenizer = open_theirs(tmp_path / "out")
     assert largest_difference(theirs, tokenizer, tokenizer, load(tmp_path / "base")) < 1e-5
@@ -120,7 +124,7 @@ def test_a_published_model_comes_back_as_it_was(tmp_path):
 def test_an_adapter_is_merged_for_transformers_and_read_by_peft(tmp_path):
     from peft import PeftModel
 
-    tiny.write_published(tmp_path / "base")
+    tiny_marian.write_published(tmp_path / "base")
     adapted = write_adapted(tmp_path / "base", tmp_path / "lora")
     export(tmp_path / "lora", format="marian", out=tmp_path / "merged")
     theirs, tokenizer = open_theirs(tmp_path / "merged")

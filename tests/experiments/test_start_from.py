@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-import tiny
+import tiny_marian
 import torch
 
 from lowkey.config import load_recipe
@@ -30,11 +30,11 @@ track: []
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("start")
-    tiny.write_published(folder / "published")
+    tiny_marian.write_published(folder / "published")
     for name, seed in (("train", 1), ("dev", 2)):
         pairs = zip(
-            tiny.sentences(tiny.ENGLISH, 24, seed=seed),
-            tiny.sentences(tiny.GERMAN, 24, seed=seed),
+            tiny_marian.sentences(tiny_marian.ENGLISH, 24, seed=seed),
+            tiny_marian.sentences(tiny_marian.GERMAN, 24, seed=seed),
             strict=True,
         )
         rows = [json.dumps({"source": a, "target": b}) for a, b in pairs]
@@ -77,7 +77,7 @@ def test_lora_trains_query_and_value_and_is_saved_without_the_base(folder, tmp_p
     moved = {n: p for n, p in translator.model.named_parameters() if ".lora_" not in n}
     assert all(torch.equal(base[name], p) for name, p in moved.items())
     assert any(m.lora_B.weight.abs().max() > 0 for m in adapters(translator.model).values())
-    texts = tiny.sentences(tiny.ENGLISH, 6, seed=9)
+    texts = tiny_marian.sentences(tiny_marian.ENGLISH, 6, seed=9)
     plain = translator.translate(texts)
     merge_all(translator.model)
     assert translator.translate(texts) == plain

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-import tiny
+import tiny_marian
 import torch
 
 from lowkey.errors import DataError, MissingInputError
@@ -14,7 +14,7 @@ from lowkey.pipelines.load import load
 from lowkey.pipelines.published import generation_of, published_facts, read_facts
 from lowkey.pipelines.translator import Translator
 
-SOURCES = tiny.sentences(tiny.ENGLISH, 12, seed=5)
+SOURCES = tiny_marian.sentences(tiny_marian.ENGLISH, 12, seed=5)
 
 
 def set_generation(folder, **changes) -> None:
@@ -60,7 +60,7 @@ def our_outputs(translator: Translator, texts, monkeypatch) -> list[list[int]]:
     ],
 )
 def test_greedy_and_beam_write_the_tokens_of_transformers(tmp_path, monkeypatch, generation):
-    tiny.write_published(tmp_path)
+    tiny_marian.write_published(tmp_path)
     set_generation(tmp_path, **generation)
     expected = their_outputs(tmp_path, SOURCES)
     assert len({tuple(output) for output in expected}) > 5  # the model does not always say the same
@@ -68,7 +68,7 @@ def test_greedy_and_beam_write_the_tokens_of_transformers(tmp_path, monkeypatch,
 
 
 def test_padding_would_be_said_if_it_were_not_banned(tmp_path, monkeypatch):
-    model = tiny.write_published(tmp_path)
+    model = tiny_marian.write_published(tmp_path)
     pad = model.config.pad_token_id
     model.final_logits_bias[0, pad] = 9.0
     model.save_pretrained(tmp_path)
@@ -79,7 +79,7 @@ def test_padding_would_be_said_if_it_were_not_banned(tmp_path, monkeypatch):
 
 
 def test_separate_vocabularies_and_old_folders_without_a_generation_config(tmp_path, monkeypatch):
-    tiny.write_published(tmp_path, separate=True)
+    tiny_marian.write_published(tmp_path, separate=True)
     generation = read_json(tmp_path / "generation_config.json")
     (tmp_path / "generation_config.json").unlink()
     config = read_json(tmp_path / "config.json")
@@ -94,17 +94,17 @@ def test_separate_vocabularies_and_old_folders_without_a_generation_config(tmp_p
 def test_texts_come_out_as_transformers_decodes_them(tmp_path):
     from transformers import MarianTokenizer
 
-    tiny.write_published(tmp_path)
+    tiny_marian.write_published(tmp_path)
     tokenizer = MarianTokenizer.from_pretrained(tmp_path)
     expected = tokenizer.batch_decode(their_outputs(tmp_path, SOURCES), skip_special_tokens=True)
     assert load(tmp_path).translate(SOURCES) == expected
 
 
 def test_evaluate_and_attention_take_a_published_folder(tmp_path):
-    tiny.write_published(tmp_path / "model")
+    tiny_marian.write_published(tmp_path / "model")
     rows = [
         {"source": a, "target": b}
-        for a, b in zip(SOURCES, tiny.sentences(tiny.GERMAN, 12), strict=True)
+        for a, b in zip(SOURCES, tiny_marian.sentences(tiny_marian.GERMAN, 12), strict=True)
     ]
     data = tmp_path / "test.jsonl"
     data.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
@@ -115,7 +115,7 @@ def test_evaluate_and_attention_take_a_published_folder(tmp_path):
 
 
 def test_a_saved_translator_writes_the_same(tmp_path):
-    tiny.write_published(tmp_path / "theirs")
+    tiny_marian.write_published(tmp_path / "theirs")
     translator = load(tmp_path / "theirs")
     (tmp_path / "ours").mkdir()
     translator.save(tmp_path / "ours")
@@ -125,7 +125,7 @@ def test_a_saved_translator_writes_the_same(tmp_path):
 
 
 def test_what_a_folder_says_of_its_decoding_survives_both_ways(tmp_path):
-    tiny.write_published(tmp_path)
+    tiny_marian.write_published(tmp_path)
     set_generation(tmp_path, num_beams=5, length_penalty=0.5, renormalize_logits=True)
     facts = read_facts(tmp_path)
     assert (facts.kind, facts.method, facts.max_length) == ("translation", "published", 64)
@@ -137,8 +137,8 @@ def test_what_a_folder_says_of_its_decoding_survives_both_ways(tmp_path):
 
 
 def test_a_token_without_a_row_is_named(tmp_path):
-    size = tiny.write_marian_tokenizers(tmp_path)
-    tiny.write_marian(
+    size = tiny_marian.write_marian_tokenizers(tmp_path)
+    tiny_marian.write_marian(
         tmp_path, vocab_size=size - 3, pad_token_id=size - 4, decoder_start_token_id=size - 4
     )
     vocabulary = json.loads((tmp_path / "vocab.json").read_text())
@@ -150,13 +150,13 @@ def test_a_token_without_a_row_is_named(tmp_path):
 
 
 def test_a_vocabulary_that_begins_or_ends_otherwise_is_refused(tmp_path):
-    tiny.write_published(tmp_path, eos_token_id=2, forced_eos_token_id=2)
+    tiny_marian.write_published(tmp_path, eos_token_id=2, forced_eos_token_id=2)
     with pytest.raises(DataError, match='eos_token_id is 2, but "</s>" has the id 0'):
         load(tmp_path)
 
 
 def test_a_folder_with_a_pickle_alone_is_told_how_to_convert_it(tmp_path):
-    tiny.write_published(tmp_path)
+    tiny_marian.write_published(tmp_path)
     (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
     with pytest.raises(MissingInputError, match=rf"lowkey convert {tmp_path} OUT"):
         load(tmp_path)

@@ -144,10 +144,8 @@ class SentencePieceTokenizer:
         known = code in self.vocabulary or not self.language_codes
         if not known and _LANGUAGE_CODE.fullmatch(code):
             nearest = did_you_mean(code, self.language_codes) or self.language_codes[0]
-            raise DataError(
-                f"the model has no language {shown(code)}",
-                fix=f"did you mean {nearest}? There are {len(self.language_codes)}",
-            )
+            fix = f"did you mean {nearest}? There are {len(self.language_codes)}"
+            raise DataError(f"the model has no language {shown(code)}", fix=fix)
         return [code], rest
 
     def decode(self, ids: Sequence[int]) -> str:

@@ -146,7 +146,7 @@ def _refuse_other_positions(
         raise DataError(
             f"{shown(key)} is no table of {shape[0]} sinusoids",
             where=str(path),
-            fix="lowkey computes Marian's positions; others it cannot have",
+            fix="positions of Marian are computed, and cannot be others",
         )
 
 

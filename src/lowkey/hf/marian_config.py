@@ -52,8 +52,7 @@ _TokenId = Annotated[int, Field(ge=0, le=10_000_000)]
 class MarianConfigFile(Schema):
     """The keys of ``config.json`` that decide what a Marian model computes.
 
-    Marian normalises after each sub-layer and nowhere else. transformers does so whatever the
-    keys of other orders say; a file in which one is on is refused, for it was made by other code.
+    Marian normalises after each sub-layer alone. A file with a key of another order is refused.
     """
 
     model_type: Literal["marian"] = "marian"
@@ -99,19 +98,16 @@ class MarianConfigFile(Schema):
         heads = self.encoder_attention_heads, self.decoder_attention_heads
         refuse_misfit(self.d_model, *heads, "sinusoidal")
         if self.share_encoder_decoder_embeddings and self.vocab_size != self.target_vocab_size:
-            raise ValueError(
-                f"share_encoder_decoder_embeddings needs one vocabulary, but vocab_size is"
-                f" {self.vocab_size} and decoder_vocab_size {self.target_vocab_size}"
-            )
+            sizes = f"vocab_size is {self.vocab_size}, decoder_vocab_size {self.target_vocab_size}"
+            raise ValueError(f"share_encoder_decoder_embeddings needs one vocabulary, but {sizes}")
         for key, number in (
             ("decoder_start_token_id", self.decoder_start_token_id),
             ("eos_token_id", self.end_id),
             ("pad_token_id", self.pad_token_id or 0),
         ):
             if number >= self.target_vocab_size:
-                raise ValueError(
-                    f"{key} {number} has no row among the {self.target_vocab_size} of the targets"
-                )
+                rows = self.target_vocab_size
+                raise ValueError(f"{key} {number} has no row among the {rows} of the targets")
         return self
 
     @property
@@ -200,9 +196,7 @@ def read_marian_config(folder: Path) -> MarianConfigFile:
     family = data.get("model_type")
     if family != MARIAN:
         raise DataError(
-            f"model_type {shown(family)} is no translation model that lowkey knows",
-            where=str(folder),
-            fix=f"lowkey loads {MARIAN}",
+            f"model_type {shown(family)} is no translation model known here", where=str(folder)
         )
     return parse(
         MarianConfigFile,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lowkey.data.existing_tokenizer import load_tokenizer
-from lowkey.data.marian_tokenizers import load_marian_tokenizers
+from lowkey.data.marian_tokenizers import SOURCE_PIECES, TARGET_PIECES, load_marian_tokenizers
 from lowkey.data.pair_tokenizer import PairTokenizer, refuse_other_size
 from lowkey.data.sentencepiece_tokenizer import SentencePieceTokenizer
 from lowkey.errors import DataError, shown
@@ -71,8 +71,10 @@ class TranslatorParts:
             DataError: If a file is damaged, or the files do not fit each other.
         """
         facts, adaptation = read_facts(folder), None
+        places = folder / "source", folder / "target"
         if not (folder / FACTS_FILE).is_file():
             model = load_marian(folder)
+            places = folder / SOURCE_PIECES, folder / TARGET_PIECES
             source, target = load_marian_tokenizers(folder)
             _refuse_other_ids(folder, target)
         else:
@@ -80,15 +82,13 @@ class TranslatorParts:
                 model, adaptation = _open_adapted(facts, folder, base)
             else:
                 model = load_model(folder)
-            source, target = (load_tokenizer(folder / side) for side in ("source", "target"))
+            source, target = map(load_tokenizer, places)
         refuse_misfit(model.config, facts, folder)
         rows = model.config.source_vocab_size, model.config.target_vocab_size
-        for side, tokenizer, count in zip(
-            ("source", "target"), (source, target), rows, strict=True
-        ):
+        for tokenizer, count, place in zip((source, target), rows, places, strict=True):
             # Published tables may have rows to spare.
             spare = isinstance(tokenizer, SentencePieceTokenizer)
-            refuse_other_size(tokenizer, count, f"{folder} ({side})", spare=spare)
+            refuse_other_size(tokenizer, count, str(place), spare=spare)
         return cls(model, source, target, facts, adaptation)
 
     def save(self, folder: Path) -> None:
