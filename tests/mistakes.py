@@ -150,7 +150,8 @@ COMMON = [
         28,
         66,
         r"error: model\.path: old holds only pytorch_model\.bin, a pickle file that can run code "
-        r"when opened — .* call save_pretrained, which writes model\.safetensors; .*",
+        r"when opened — lowkey convert old OUT makes a folder with model\.safetensors; "
+        r"then give OUT",
         setting(CLASSIFY, "model.path=old"),
         {"old/config.json": "{}", "old/pytorch_model.bin": b"\x80\x04."},
     ),
