@@ -16,5 +16,5 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")]
 Precision = Annotated[
     Literal["fp32", "bf16", "auto"],
-    typer.Option(help="Numbers to compute with; auto takes bf16 where the processor has it."),
+    typer.Option(help="Numbers to compute with; auto takes bf16 where it is the faster one."),
 ]

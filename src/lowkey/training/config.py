@@ -36,7 +36,7 @@ class TrainConfig(Config):
         ema_decay: How much of the running average of the weights stays at each step, such as
             0.999; it is the average that is evaluated and kept as the best. 0 keeps none.
         seed: Where all randomness of the run comes from.
-        precision: Numbers the model computes with; ``auto`` takes bf16 where the machine has it.
+        precision: Numbers the model computes with; ``auto`` takes bf16 where it is the faster one.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
         threads: Processor threads; None leaves it to torch.
         logging_steps: Steps between two records of the training loss.
