@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ def base(tmp_path):
 
 def test_a_classifier_is_scored_on_more_data(base, tmp_path):
     ours = classifier(base, "lora")
-    run = saved(ours, tmp_path / "run")
+    (tmp_path / "run").mkdir()
+    run = saved(ours, tmp_path / "run" / "best")
     guesses = [answer["label"] for answer in ours.predict(TEXTS)]
     truth = [*guesses[:3], *(LABELS[LABELS.index(guess) - 1] for guess in guesses[3:])]
     rows = [{"comment": t, "stars": n} for t, n in zip(TEXTS, truth, strict=True)]
@@ -28,7 +30,7 @@ def test_a_classifier_is_scored_on_more_data(base, tmp_path):
     with pytest.raises(DataError, match='has no column "text"'):
         evaluate(run, data, device="cpu")
     # The recipe of the run lies beside its bundle; its data is read the same way.
-    recipe = tmp_path / "config.yaml"
+    recipe = tmp_path / "run" / "config.yaml"
     recipe.write_text("data: {columns: {text: comment, label: stars}, limit: 2}\n")
     result = evaluate(run, data, device="cpu")
     assert result["rows"] == 5
@@ -119,12 +121,12 @@ def test_two_translators_are_compared_on_the_same_rows(translators, tmp_path):
 
 def test_a_run_does_not_differ_from_itself(translators, tmp_path):
     runs, data, _ = translators
-    found = compare([runs[1], runs[1]], data, device="cpu", outputs=tmp_path / "out")
+    found = compare([runs[1]] * 3, data, device="cpu", outputs=tmp_path / "out")
     for difference in found["differences"][0]["metrics"].values():
         assert (difference["value"], difference["low"], difference["high"]) == (0, 0, 0)
         assert (difference["p_bootstrap"], difference["p_randomization"]) == (1, 1)
     assert found["apart"]["rows"] == []
-    assert len(list((tmp_path / "out").iterdir())) == 2
+    assert len(list((tmp_path / "out").iterdir())) == 3
 
 
 def test_two_classifiers_are_compared(base, tmp_path):
@@ -214,3 +216,12 @@ def test_what_cannot_be_compared_is_told(translators, base, tmp_path):
     ):
         with pytest.raises(ConfigError, match=r"--outputs: .*full is not empty"):
             scored(device="cpu", outputs=tmp_path / "full")
+
+
+def test_a_foreign_config_beside_a_published_folder_is_none_of_ours(translators, tmp_path):
+    runs, data, _ = translators
+    alone = tmp_path / "elsewhere" / "model"
+    shutil.copytree(runs[0], alone)
+    (tmp_path / "elsewhere" / "config.yaml").write_text("data: [a]\n")
+    expected = evaluate(runs[0], data, device="cpu")
+    assert evaluate(alone, data, device="cpu") == expected

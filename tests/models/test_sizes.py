@@ -114,7 +114,9 @@ def test_the_guide_lists_the_sizes_as_they_are() -> None:
         numbers = [size.d_model, size.num_heads, layers, size.d_ff, size.dropout]
         counts = [f"{count(TransformerSizes(size=name), v) / 1e6:.1f} M" for v in (8000, 37_000)]
         rows.append([f"`{name}`", *(str(n) for n in numbers), *counts])
-    lines = re.findall(r"^\| (`\w+`.*) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    names = "|".join(SIZES)
+    row = rf"^\| (`(?:{names})`.*) \|$"
+    lines = re.findall(row, PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert [[cell.strip() for cell in line.split("|")] for line in lines] == rows
 
 

@@ -179,7 +179,7 @@ def test_a_tokenizer_of_another_model_is_refused(side, tmp_path):
         "source": r"7 tokens, the embedding 11 rows",
         "target": r'11 tokens, the embedding 7 rows \(first without a row: ".+"\)',
     }
-    with pytest.raises(DataError, match=rf"\({side}\): tokenizer has {sizes[side]} — use the"):
+    with pytest.raises(DataError, match=f"{side}: tokenizer has {sizes[side]} — use the"):
         Translator.load(folder)
 
 

@@ -149,28 +149,20 @@ class PairExamples:
         return PairBatch(source_ids, source_layout, target_input_ids, target_labels, target_layout)
 
 
-def encode_sources(
-    texts: Sequence[str], tokenizer: PairTokenizer, *, max_length: int | None = None
-) -> tuple[FlatSequences, int]:
+def encode_sources(texts: Sequence[str], tokenizer: PairTokenizer) -> FlatSequences:
     """Tokenizes sources alone, for prediction: tokens and the end token, as in training.
 
     Args:
         texts: The sources.
         tokenizer: Tokenizer of the sources.
-        max_length: Most tokens of a source, counted with its end token; the rest is cut.
 
     Returns:
-        The tokens, and how many sources were cut.
+        The tokens.
 
     Raises:
         DataError: If a text cannot be written as UTF-8.
     """
-    tokens = tokenizer.encode(texts, special_tokens=False).tokens
-    num_truncated = 0
-    if max_length is not None:
-        num_truncated = int((tokens.lengths >= max_length).sum())
-        tokens = tokens.cut(max_length - 1)
-    return tokens.with_end(tokenizer.end_id), num_truncated
+    return tokenizer.encode(texts, special_tokens=False).tokens.with_end(tokenizer.end_id)
 
 
 def flat_batch(

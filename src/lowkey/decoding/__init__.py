@@ -1,1 +1,1 @@
-"""Search over anything that can step: greedy and beam."""
+"""Search over anything that can step: greedy, beam and sampling."""

@@ -116,7 +116,8 @@ def _of_classifier(pipeline: TextClassifier, text: str, pair: str | None) -> lis
 
 def _of_translator(pipeline: Translator, text: str, target: str | None) -> list[AttentionMap]:
     model, device, tokenizer = pipeline.model, pipeline.device, pipeline.target_tokenizer
-    fitting = fit_texts([text], pipeline.source_tokenizer, pipeline.longest_source)
+    fix = "give a shorter one"
+    fitting = fit_texts([text], pipeline.source_tokenizer, pipeline.longest_source, fix=fix)
     source_ids, source_layout = flat_batch(fitting.sources, device)
     if target is None:
         writing = _written(pipeline, source_ids, source_layout)
@@ -153,7 +154,7 @@ def _written(pipeline: Translator, source_ids: Tensor, layout: SequenceLayout) -
 
 def _given(pipeline: Translator, target: str) -> list[int]:
     """Takes a target in place of what the model would write; it is never cut."""
-    sequences, _ = encode_sources([target], pipeline.target_tokenizer)
+    sequences = encode_sources([target], pipeline.target_tokenizer)
     ids = sequences.values.tolist()
     longest = pipeline.facts.max_length
     if longest is not None and len(ids) > longest:

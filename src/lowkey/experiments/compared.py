@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import count as counting
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +95,8 @@ def _file_names(systems: Sequence[Answers]) -> list[str]:
     for system in systems:
         path = Path(system.name).absolute()
         stem = (path.parent.name if path.name == "best" else path.name).replace(" ", "_")
-        again = sum(name == stem for name in names)
-        names.append(stem)
-        names[-1] = stem if not again else f"{stem}-{again + 1}"
+        free = (f"{stem}-{number}" if number > 1 else stem for number in counting(1))
+        names.append(next(name for name in free if name not in names))
     return [f"{name}.jsonl" for name in names]
 
 

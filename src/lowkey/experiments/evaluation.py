@@ -15,10 +15,10 @@ from lowkey.experiments.config import TranslationRecipe
 from lowkey.experiments.splits import hold_out
 from lowkey.experiments.translation_baselines import translation_baselines
 from lowkey.files import read_yaml
-from lowkey.pipelines.bundle import Facts, as_metrics
+from lowkey.pipelines.bundle import FACTS_FILE, Facts, as_metrics
 from lowkey.pipelines.load import load
 from lowkey.pipelines.published import read_facts
-from lowkey.run_folder import resolve_bundle
+from lowkey.run_folder import RunFolder, resolve_bundle
 
 
 def evaluate(
@@ -167,8 +167,8 @@ def _training_rows(run: Path, facts: Facts) -> Rows:
             where="--baselines",
             fix="leave it out",
         )
-    recipe_file = resolve_bundle(run).parent / "config.yaml"
-    if not recipe_file.exists():
+    recipe_file = _recipe_of(run)
+    if recipe_file is None:
         raise MissingInputError(
             f"{run} lies in no run, so that its training rows are not known",
             where="--baselines",
@@ -181,8 +181,15 @@ def _training_rows(run: Path, facts: Facts) -> Rows:
 
 def _reading_of(run: Path) -> DataConfig:
     """Takes from a run's recipe how files are read: columns, encoding and the like."""
-    recipe = resolve_bundle(run).parent / "config.yaml"
-    if not recipe.exists():
+    recipe = _recipe_of(run)
+    if recipe is None:
         return DataConfig()
     data = DataConfig.model_validate(read_yaml(recipe).data.get("data", {}))
     return data.model_copy(update={"format": "auto", "limit": None})
+
+
+def _recipe_of(run: Path) -> Path | None:
+    """Finds the recipe of the run that a bundle lies in; any other config.yaml is none of ours."""
+    run_folder = RunFolder(resolve_bundle(run).parent)
+    in_a_run = (run_folder.best / FACTS_FILE).is_file() and run_folder.config_file.exists()
+    return run_folder.config_file if in_a_run else None

@@ -43,6 +43,7 @@ def fit_texts(
     *,
     long: Long = "error",
     places: Sequence[str] | None = None,
+    fix: str = "--long split translates it in pieces, --long truncate cuts off its end",
 ) -> FittingTexts:
     """Tokenizes sources and deals with those that are too long.
 
@@ -53,6 +54,7 @@ def fit_texts(
         long: "error" refuses a longer one; "truncate" cuts off its end; "split" cuts it into
             pieces that fit, at the end of a sentence if there is one, else at white space.
         places: How messages call each text; None counts them from 1.
+        fix: What to do about a text that is refused, for the message.
 
     Returns:
         What the model can read.
@@ -60,7 +62,8 @@ def fit_texts(
     Raises:
         DataError: If a text is too long and is to be refused, or cannot be written as UTF-8.
     """
-    whole, _ = encode_sources(texts, tokenizer)
+    plain = tokenizer.encode(texts, special_tokens=False).tokens
+    whole = plain.with_end(tokenizer.end_id)
     too_long = [] if max_length is None else (whole.lengths > max_length).nonzero()[0].tolist()
     owners, parts = list(range(len(texts))), [0] * len(texts)
     if not too_long or max_length is None:
@@ -71,17 +74,17 @@ def fit_texts(
         raise DataError(
             f"has {whole.lengths[first]} tokens, the model reads {max_length} at most{more}",
             where=places[first] if places else f"text {first + 1}",
-            fix="--long split translates it in pieces, --long truncate cuts off its end",
+            fix=fix,
         )
     if long == "truncate":
-        cut, _ = encode_sources(texts, tokenizer, max_length=max_length)
+        cut = plain.cut(max_length - 1).with_end(tokenizer.end_id)
         return FittingTexts(cut, owners, parts, len(too_long))
     pieces = [[text] for text in texts]
     for i in too_long:
         pieces[i] = list(split_text(texts[i], tokenizer, max_length))
     owners = [i for i, some in enumerate(pieces) for _ in some]
     parts = [part for some in pieces for part in range(len(some))]
-    sources, _ = encode_sources([piece for some in pieces for piece in some], tokenizer)
+    sources = encode_sources([piece for some in pieces for piece in some], tokenizer)
     return FittingTexts(sources, owners, parts, len(too_long))
 
 
@@ -123,7 +126,7 @@ def split_text(text: str, tokenizer: PairTokenizer, max_length: int) -> Iterator
     waiting = [text]
     while waiting:
         piece = waiting.pop()
-        sources, _ = encode_sources([piece], tokenizer)
+        sources = encode_sources([piece], tokenizer)
         if sources.lengths[0] <= max_length:
             yield piece
             continue

@@ -36,7 +36,8 @@ class TrainConfig(Config):
         ema_decay: How much of the running average of the weights stays at each step, such as
             0.999; it is the average that is evaluated and kept as the best. 0 keeps none.
         seed: Where all randomness of the run comes from.
-        precision: Numbers the model computes with; ``auto`` takes bf16 where it is the faster one.
+        precision: Numbers the model computes with; ``auto`` takes bf16 where it is the faster one,
+            by the clock and at each start: name one where a resumed run must have equal bits.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
         threads: Processor threads; None leaves it to torch.
         logging_steps: Steps between two records of the training loss.
