@@ -39,8 +39,42 @@ def block() -> str:
         "| part | score | trained parameters | training | peak memory | on disk |",
         "|---|---|---|---|---|---|",
         *(_part(name, part) for name, part in demo["parts"].items()),
+        *(f"\n{_job(name)}" for name in ("pronounce", "translate") if _exists(name)),
     ]
     return "\n".join(lines)
+
+
+def _exists(name: str) -> bool:
+    return (RESULTS / f"{name}.json").exists()
+
+
+def _job(name: str) -> str:
+    """Says in a sentence what a full training came to."""
+    report = _read(name)
+    counts, scores = report["counts"], report["metrics"]
+
+    def told(metric: str, factor: float) -> str:
+        value, low, high = (factor * scores[metric][key] for key in ("value", "low", "high"))
+        return f"{value:.1f} ({low:.1f} to {high:.1f})"
+
+    if name == "pronounce":
+        what = (
+            f"The full pronunciation job: {told('word_error_rate', 100)} % of the words and"
+            f" {told('token_error_rate', 100)} % of the sounds wrong"
+        )
+    else:
+        baselines = {one["name"]: one["metrics"] for one in report["baselines"]["systems"][1:]}
+        beside = ", ".join(
+            f"{key} {found['bleu']['value']:.1f}" for key, found in baselines.items()
+        )
+        what = f"English to German from scratch: BLEU {told('bleu', 1)}, beside {beside}"
+    threads = report["environment"]["threads"]
+    return (
+        f"{what}, on {counts['test_rows']:,} test rows, after"
+        f" {counts['training_seconds'] / 60:.0f} minutes of {threads}"
+        f" thread{'s' if threads > 1 else ''} on {report['machine']['processor'].split(' (')[0]}:"
+        f" [docs/results](docs/results/{name}.md)."
+    )
 
 
 def _read(name: str) -> Any:
