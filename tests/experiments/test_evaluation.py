@@ -194,8 +194,9 @@ def test_baselines_are_compared_with_the_run(translators, tmp_path):
 
 def test_baselines_of_a_streamed_run_are_refused(translators, tmp_path):
     _, data, _ = translators
+    (tmp_path / "run").mkdir()
     saved(translator(d_model=24), tmp_path / "run" / "best")
-    settings = "streaming: true, empty: drop, truncate: true"
+    settings = "streaming: true, empty: drop, truncate: true, max_length: 20"
     (tmp_path / "run" / "config.yaml").write_text(
         f"data: {{train: {data}, validation: {data}, {settings}}}\ntrain: {{max_steps: 5}}\n"
     )
