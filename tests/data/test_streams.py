@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 
 import datasets
 import pytest
@@ -114,6 +115,67 @@ def test_files_of_lines_that_do_not_end_together_are_told(tmp_path):
         opened(f"{tmp_path}/t.{{a,b}}").window(0)
 
 
+def write_pairs(folder, texts):
+    (folder / "t.a").write_text("".join(f"{text}\n" for text in texts))
+    (folder / "t.b").write_text("".join("x\n" for _ in texts))
+    return f"{folder}/t.{{a,b}}"
+
+
+@pytest.mark.parametrize("start", range(7))
+def test_a_window_whose_rows_are_all_dropped_is_empty_and_ends_nothing(tmp_path, start):
+    source = write_pairs(tmp_path, ["", "", "s2", "", ""])
+    stream = opened(source, window=2, empty="drop")
+    found = [sources(stream.window(n)) for n in range(start, start + 4)]
+    assert found == ([[], [2], []] * 4)[start : start + 4]
+    assert opened(source, window=2, empty="drop").first()[0] == 1
+
+
+@pytest.mark.parametrize("count", [1, 4, 5])
+def test_a_pass_without_rows_is_refused(tmp_path, count):
+    stream = opened(write_pairs(tmp_path, [""] * count), window=2, empty="drop")
+    with pytest.raises(DataError, match=r"t\.\{a,b\} holds no rows"):
+        stream.first()
+
+
+def test_the_encoding_is_that_of_the_recipe_or_refused(tmp_path):
+    path = tmp_path / "train.jsonl"
+    path.write_text('{"source": "déjà", "target": "x"}\n', encoding="cp1252")
+    rows = opened(str(path), encoding="cp1252").window(0)
+    assert list(rows.column("source")) == ["déjà"]
+    with pytest.raises(DataError, match=r"cannot be (read|streamed)"):
+        opened(str(path)).window(0)
+    with pytest.raises(ConfigError, match=r"^data\.encoding: .* cannot be streamed in utf-16"):
+        opened(str(path), encoding="utf-16")
+
+
+def test_a_change_anywhere_in_the_files_is_seen(source, tmp_path):
+    before = opened(source).identity()
+    assert before == opened(source).identity()
+    path = sorted(tmp_path.glob("train*"))[-1]
+    changed = path.stat().st_mtime_ns + 1000
+    os.utime(path, ns=(changed, changed))
+    assert opened(source).identity() != before
+
+
+def test_the_state_of_a_data_set_is_its_revision(monkeypatch):
+    class Hub:
+        sha = "c0ffee"
+
+        def dataset_info(self, name):
+            assert name == "owner/name"
+            return self
+
+    monkeypatch.setattr(
+        datasets,
+        "load_dataset",
+        lambda *_, **__: datasets.Dataset.from_list(PAIRS).to_iterable_dataset(),
+    )
+    monkeypatch.setattr("huggingface_hub.HfApi", Hub)
+    assert opened("owner/name:de-en@train").identity() == "c0ffee"
+    monkeypatch.setattr("huggingface_hub.HfApi", lambda: None)  # nothing that answers
+    assert opened("owner/name").identity() == ""
+
+
 def test_windows_in_order_are_read_without_skipping(monkeypatch):
     begun = []
 
@@ -121,7 +183,7 @@ def test_windows_in_order_are_read_without_skipping(monkeypatch):
         begun.append(skip)
         return iter(PAIRS[skip:])
 
-    monkeypatch.setattr(streams, "_open", lambda *_: records)
+    monkeypatch.setattr(streams, "_open", lambda *_: (records, str))
     stream = opened("anything", window=5)
     for n in range(4):
         stream.window(n)

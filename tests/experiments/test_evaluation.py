@@ -194,6 +194,18 @@ def test_baselines_are_compared_with_the_run(translators, tmp_path):
     assert errors[1] == 1
 
 
+def test_baselines_of_a_streamed_run_are_refused(translators, tmp_path):
+    _, data, _ = translators
+    (tmp_path / "run").mkdir()
+    saved(translator(d_model=24), tmp_path / "run" / "best")
+    settings = "streaming: true, empty: drop, truncate: true, max_length: 20"
+    (tmp_path / "run" / "config.yaml").write_text(
+        f"data: {{train: {data}, validation: {data}, {settings}}}\ntrain: {{max_steps: 5}}\n"
+    )
+    with pytest.raises(ConfigError, match=r"^--baselines: .*run streams its training rows"):
+        compare([tmp_path / "run"], data, baselines=True, device="cpu")
+
+
 def test_what_cannot_be_compared_is_told(translators, base, tmp_path):
     runs, data, _ = translators
     labels = saved(classifier(base, "full"), tmp_path / "labels")

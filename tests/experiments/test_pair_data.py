@@ -4,6 +4,8 @@ import pytest
 import tiny_tasks
 from experiments.tasks import translating
 
+from lowkey.data import streams
+from lowkey.data.pairs import PairExamples
 from lowkey.data.training_pairs import HeldPairs, StreamedPairs
 from lowkey.errors import ConfigError
 from lowkey.experiments.pair_data import prepare_pairs
@@ -28,6 +30,28 @@ def test_the_recipe_decides_between_held_and_streamed_pairs(folder):
     assert isinstance(streamed.train, StreamedPairs)
     assert len(streamed.first) == len(streamed.train.lengths(0)) == 10
     assert len(held.validation) == len(streamed.validation) == 32
+
+
+def test_the_first_window_is_read_and_cut_once(folder, monkeypatch):
+    begun, cut = [], []
+    stream_file, from_rows = streams.stream_file, PairExamples.from_rows
+
+    def noted(*args):
+        read = stream_file(*args)
+        return lambda skip: begun.append(skip) or read(skip)
+
+    def counted(rows, *args, **options):
+        cut.append(rows.numbers[0])
+        return from_rows(rows, *args, **options)
+
+    monkeypatch.setattr(streams, "stream_file", noted)
+    monkeypatch.setattr(PairExamples, "from_rows", counted)
+    pairs = prepare(*STREAM)
+    windows = [pairs.train.lengths(epoch).tolist() for epoch in (0, 1, 2)]
+    assert windows[0] == pairs.first.lengths.tolist()
+    assert windows[0] != windows[1]
+    assert begun == [0]
+    assert cut == [1, 1, 11, 21]  # the first window, validation, and the windows after it
 
 
 @pytest.mark.parametrize("joint", [False, True])

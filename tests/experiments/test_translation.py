@@ -155,6 +155,41 @@ def test_a_run_that_was_stopped_ends_as_if_it_never_was(changes, folder, monkeyp
     assert (parts.metrics, parts.samples) == (whole.metrics, whole.samples)
 
 
+def write_with_gaps(folder):
+    """Writes windows of two rows, those at both ends and one in the middle without any."""
+    kept = [json.loads(line) for line in (folder / "pairs/train.jsonl").read_text().splitlines()]
+    empty = [{"source": "", "target": ""}] * 2
+    rows = [*empty, *kept[:4], *empty, *kept[4:6], *empty]
+    tiny_tasks.write_jsonl(folder / "pairs/gaps.jsonl", rows)
+    return [*STREAMED, "data.train=pairs/gaps.jsonl", "data.window=2", "data.max_length=20"]
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3, 4])
+def test_windows_without_rows_are_passed_over_in_a_resumed_run_too(stop, folder, monkeypatch):
+    steps = ["train.max_steps=6", "train.save_steps=1", "train.eval_steps=2"]
+    settings = [*write_with_gaps(folder), *steps, "train.per_device_train_batch_size=2"]
+    whole = train(translating(*settings), Path("whole"))
+    assert whole.counts["steps"] == 6
+    with monkeypatch.context() as patch:
+        stop_at(patch, room, stop)
+        with pytest.raises(StoppedError):
+            train(translating(*settings), RUN)
+    train(translating(*settings), RUN, resume=True)
+    assert exact_files(RUN) == exact_files(Path("whole"))
+
+
+def test_a_stream_that_changed_behind_its_first_window_is_not_resumed(folder, monkeypatch):
+    settings = [*STREAMED, "data.max_length=20", "train.max_steps=6", "train.save_steps=1"]
+    with monkeypatch.context() as patch:
+        stop_at(patch, room, 2)
+        with pytest.raises(StoppedError):
+            train(translating(*settings), RUN)
+    path = folder / "pairs" / "train.jsonl"
+    path.write_text(path.read_text() + '{"source": "a", "target": "b"}\n')
+    with pytest.raises(DataError, match=r"what data\.train \(as a whole\) names has changed"):
+        train(translating(*settings), RUN, resume=True)
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

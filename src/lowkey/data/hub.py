@@ -98,12 +98,32 @@ def stream_hub(
     return _records(_load(name, config, split, streaming=True), name)
 
 
-def stream_file(path: Path, kind: str) -> Callable[[int], Iterator[dict[str, Any]]]:
+def hub_revision(name: str) -> str:
+    """Asks the Hub in which revision a data set is.
+
+    Args:
+        name: ``owner/name``.
+
+    Returns:
+        The hash of the commit; empty if the Hub cannot be reached or does not tell it.
+    """
+    _library()  # it is quiet from here on
+    import huggingface_hub
+
+    try:
+        return huggingface_hub.HfApi().dataset_info(name).sha or ""
+    except Exception:
+        # Where this matters (a data set that is not in the cache), reading it says what is wrong.
+        return ""
+
+
+def stream_file(path: Path, kind: str, encoding: str) -> Callable[[int], Iterator[dict[str, Any]]]:
     """Opens a file that may be larger than the memory.
 
     Args:
         path: The file.
         kind: "jsonl" or "parquet".
+        encoding: Encoding of .jsonl, one in which a line break is the byte that it is in ASCII.
 
     Returns:
         Begins to read the rows anew, after as many as it is told to skip.
@@ -112,10 +132,12 @@ def stream_file(path: Path, kind: str) -> Callable[[int], Iterator[dict[str, Any
         DataError: If it is not such a file.
     """
     datasets = _library()
-    reader = {"jsonl": "json", "parquet": "parquet"}[kind]
+    reader, options = ("json", {"encoding": encoding}) if kind == "jsonl" else ("parquet", {})
 
     def load() -> Any:
-        return datasets.load_dataset(reader, data_files=str(path), split="train", streaming=True)
+        return datasets.load_dataset(
+            reader, data_files=str(path), split="train", streaming=True, **options
+        )
 
     return _records(_guarded(load, f"{path} cannot be streamed"), str(path))
 

@@ -104,7 +104,9 @@ class Rows(Sequence[dict[str, Any]]):
         return hashlib.sha256(content.encode()).hexdigest()
 
 
-def select_rows(table: Table, config: DataConfig, required: Sequence[str]) -> Rows:
+def select_rows(
+    table: Table, config: DataConfig, required: Sequence[str], *, may_be_none: bool = False
+) -> Rows:
     """Takes the standard columns out of a table and checks every value of them.
 
     Args:
@@ -112,13 +114,14 @@ def select_rows(table: Table, config: DataConfig, required: Sequence[str]) -> Ro
         config: Says how columns are named and what happens to empty values.
         required: Standard columns that must be there; their companions (text_pair beside text,
             alternatives beside source) come too if the table has them.
+        may_be_none: Whether it is no error if no row is left, as in one part of a stream.
 
     Returns:
         The rows.
 
     Raises:
         DataError: If a required or mapped column is missing, a value is empty (unless
-            ``data.empty`` is drop) or of a wrong type, or if no row is left.
+            ``data.empty`` is drop) or of a wrong type, or if no row is left and one must be.
     """
     companions = [COMPANIONS[name] for name in required if name in COMPANIONS]
     wanted = dict.fromkeys([*required, *companions])
@@ -138,7 +141,7 @@ def select_rows(table: Table, config: DataConfig, required: Sequence[str]) -> Ro
         places={n: table.places[theirs] for n, theirs in names.items() if theirs in table.places},
     )
     rows = _without_empty(rows, config.empty)
-    if not rows:
+    if not rows and not may_be_none:
         raise DataError(f"{table.place} holds no rows")
     checked = {name: _checked(rows, name) for name in rows.columns}
     return replace(rows, values=checked)

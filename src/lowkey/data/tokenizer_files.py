@@ -82,7 +82,7 @@ def open_tokenizer(path: Path) -> tokenizers.Tokenizer:
 
 @contextmanager
 def native_errors(what: str) -> Iterator[None]:
-    """Turns whatever the tokenizers library raises into one line.
+    """Turns whatever a tokenizer library (tokenizers, SentencePiece) raises into one line.
 
     Args:
         what: What is wrong if it raises.
@@ -98,7 +98,7 @@ def native_errors(what: str) -> Iterator[None]:
     except (LowkeyError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:
-        # A panic of the library's Rust code is no Exception: it derives from BaseException.
+        # A panic of Rust code, as in tokenizers, is no Exception: it derives from BaseException.
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{what} ({reason[:200]})") from None
 

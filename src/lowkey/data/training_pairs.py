@@ -165,10 +165,13 @@ class HeldPairs:
 class StreamedPairs:
     """Pairs of a stream, of which one window is held at a time; each window counts as an epoch.
 
+    A window without rows is an epoch without pairs.
+
     Args:
         stream: Where the rows come from.
         encode: Brings the rows of a window into tokens.
         dropout: Cuts them anew in each window; None leaves them as they are.
+        held: Number and pairs of a window that has been read already; None if none has.
     """
 
     def __init__(
@@ -176,11 +179,12 @@ class StreamedPairs:
         stream: RowStream,
         encode: Callable[[Rows], PairExamples],
         dropout: PairDropout | None = None,
+        held: tuple[int, HeldPairs] | None = None,
     ):
         self._stream = stream
         self._encode = encode
         self._dropout = dropout
-        self._epoch = -1
+        self._now = held
 
     def lengths(self, epoch: int) -> Int64[np.ndarray, " examples"]:
         """Counts the tokens of each pair of a window; see ``TrainingPairs``."""
@@ -198,8 +202,7 @@ class StreamedPairs:
 
     def _window(self, epoch: int) -> HeldPairs:
         """Gives a window, the present one without reading it again."""
-        if self._epoch != epoch:
+        if self._now is None or self._now[0] != epoch:
             rows = self._stream.window(epoch)
-            self._held = HeldPairs(self._encode(rows), rows, self._dropout)
-            self._epoch = epoch
-        return self._held
+            self._now = epoch, HeldPairs(self._encode(rows), rows, self._dropout)
+        return self._now[1]

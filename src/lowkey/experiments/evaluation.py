@@ -175,6 +175,12 @@ def _training_rows(run: Path, facts: Facts) -> Rows:
             fix="give the run folder",
         )
     recipe = load_recipe(TranslationRecipe, recipe_file)
+    if recipe.data.streaming:
+        raise ConfigError(
+            f"the nearest training pair is sought in memory, and {run} streams its training rows",
+            where="--baselines",
+            fix="leave it out",
+        )
     rows = read_rows(recipe.data.train or "", recipe.data, ("source", "target"), key="data.train")
     return rows if recipe.data.validation else hold_out(rows, recipe.train.seed)[0]
 

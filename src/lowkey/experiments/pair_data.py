@@ -60,9 +60,10 @@ def prepare_pairs(
 
     first = encode(splits.train)
     dropout = _dropout(recipe, tokenizers, max_length)
-    train: TrainingPairs = HeldPairs(first, splits.train, dropout)
+    held = HeldPairs(first, splits.train, dropout)
+    train: TrainingPairs = held
     if splits.stream is not None:
-        train = StreamedPairs(splits.stream, encode, dropout)
+        train = StreamedPairs(splits.stream, encode, dropout, (splits.first_window, held))
     return PairData(train, first, encode(splits.validation))
 
 

@@ -27,7 +27,8 @@ class Splits:
         validation: What the best step is chosen by.
         test: What is scored once at the end; None where there is none.
         stream: Where training rows are read as they are needed, if they are; ``train`` and
-            ``given`` are then its first window.
+            ``given`` are then its first window that holds rows.
+        first_window: Number of that window.
     """
 
     given: Rows
@@ -35,11 +36,17 @@ class Splits:
     validation: Rows
     test: Rows | None
     stream: RowStream | None = None
+    first_window: int = 0
 
     @property
     def hashes(self) -> dict[str, str]:
-        """Hash of the rows that training depends on, by the key of the recipe."""
-        return {"data.train": self.train.sha256, "data.validation": self.validation.sha256}
+        """Hash of the rows that training depends on, by the key of the recipe.
+
+        Of a stream only the first window is hashed; what identifies all of it stands beside.
+        """
+        hashes = {"data.train": self.train.sha256, "data.validation": self.validation.sha256}
+        whole = self.stream.identity() if self.stream else ""
+        return hashes | ({"data.train (as a whole)": whole} if whole else {})
 
     @property
     def scored(self) -> tuple[str, Rows]:
@@ -66,10 +73,11 @@ def read_splits(
         MissingInputError: If a source is not there.
         UnavailableError: If the Hub is needed and cannot be reached.
     """
-    stream = None
+    stream, first_window = None, 0
     if data.streaming:
         stream = RowStream(data.train or "", data, columns, "data.train")
-        given = train = stream.window(0)
+        first_window, train = stream.first()
+        given = train
     else:
         given = train = read_rows(data.train or "", data, columns, key="data.train")
     test = None
@@ -83,7 +91,7 @@ def read_splits(
             f"no data.validation: {len(validation)} of the training rows are held out"
             " to choose the best step"
         )
-    return Splits(given, train, validation, test, stream)
+    return Splits(given, train, validation, test, stream, first_window)
 
 
 def hold_out(rows: Rows, seed: int) -> tuple[Rows, Rows]:

@@ -101,7 +101,7 @@ class Trainer:
             set_generator(self.model, None)
         return FitResult(
             step=self.state.step,
-            epoch=self.state.epoch + self.state.batch / len(self.batches),
+            epoch=self.state.epoch + self.state.batch / max(1, len(self.batches)),
             best=self.state.best_metrics,
             best_step=self.state.best_step,
             seconds=self.course.pace.seconds(),
@@ -142,7 +142,7 @@ class Trainer:
     def _step(self) -> None:
         """Makes one update from the next micro-batches."""
         state, config = self.state, self.config
-        if state.batch >= len(self.batches):
+        while state.batch >= len(self.batches):  # an epoch may be without any
             state.epoch, state.batch = state.epoch + 1, 0
             self.batches = self.objective.epoch(state.epoch)
         micro_batches = self.batches[state.batch : state.batch + config.gradient_accumulation_steps]
