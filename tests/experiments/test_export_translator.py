@@ -71,7 +71,7 @@ def open_theirs(folder):
 
 
 def write_adapted(base, folder, targets="all-linear", family=MARIAN) -> Translator:
-    """A LoRA bundle on a Marian folder or a bundle, as a training leaves it: its updates are random."""
+    """A LoRA bundle on another folder, as a training leaves it: its updates are random."""
     translator = Translator.load(base)
     config = LoRAConfig(r=3, lora_alpha=5, target_modules=targets, modules_to_save=[])
     inject(translator.model, config)

@@ -182,15 +182,15 @@ def test_the_bound_of_outputs_is_measured_on_the_new_pairs(folder, tmp_path):
 
 def test_a_written_default_holds_and_the_rest_is_the_checkpoints(folder, tmp_path):
     published = load(folder / "published").decoding
-    assert (published.num_beams, published.max_length) == (3, 64)
+    assert (published.num_beams, published.max_length) == (3, 23)
     path = chain(folder, folder / "published", tmp_path / "a.yaml", "{num_beams: 4}")
     facts = train(load_recipe(TranslationRecipe, path, ["train.max_steps=2"]), tmp_path / "run")
-    assert (facts.decode.num_beams, facts.decode.max_length) == (4, 64)
+    assert (facts.decode.num_beams, facts.decode.max_length) == (4, 23)
     assert facts.decode.banned_ids == published.banned_ids
     # The recipe on disk lists what holds, and the run goes on by it.
     config = RunFolder(tmp_path / "run").config_file
     again = load_recipe(TranslationRecipe, config, ["train.max_steps=4"])
-    assert (again.decode.num_beams, again.decode.max_length) == (4, 64)
+    assert (again.decode.num_beams, again.decode.max_length) == (4, 23)
     resumed = train(again, tmp_path / "run", resume=True)
     assert resumed.decode == facts.decode
     # And by the recipe of the user, which is silent on most of it.
@@ -201,7 +201,7 @@ def test_a_written_default_holds_and_the_rest_is_the_checkpoints(folder, tmp_pat
 def test_decoding_that_does_not_fit_the_checkpoints_is_refused_in_one_line(folder, tmp_path):
     path = chain(folder, folder / "published", tmp_path / "a.yaml", "{min_length: 100}")
     recipe = load_recipe(TranslationRecipe, path)
-    with pytest.raises(ConfigError, match="min_length 100 is more than max_length 64") as caught:
+    with pytest.raises(ConfigError, match="min_length 100 is more than max_length 23") as caught:
         train(recipe, tmp_path / "run")
     assert "published says where the recipe is silent" in str(caught.value)
     assert "\n" not in str(caught.value)
