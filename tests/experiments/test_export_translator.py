@@ -74,9 +74,10 @@ def write_adapted(base, folder, targets="all-linear", family=MARIAN) -> Translat
     """A LoRA bundle on another folder, as a training leaves it: its updates are random."""
     translator = Translator.load(base)
     config = LoRAConfig(r=3, lora_alpha=5, target_modules=targets, modules_to_save=[])
-    inject(translator.model, config)
+    generator = torch.Generator().manual_seed(7)
+    inject(translator.model, config, generator)
     for module in adapters(translator.model).values():
-        torch.nn.init.normal_(module.lora_B.weight, std=0.3)
+        torch.nn.init.normal_(module.lora_B.weight, std=0.3, generator=generator)
     translator.adaptation = Adaptation(config, family)
     changes = {"method": "lora", "base_model": str(base)}
     identity = {"base_sha256": base_identity(base)["sha256"]}
