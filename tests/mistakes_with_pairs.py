@@ -118,4 +118,11 @@ WITH_PAIRS = [
         setting(TRANSLATE, "data.streaming=true"),
         {},
     ),
+    Mistake(
+        54,
+        66,
+        r"error: start_from: .*opus-de.*",
+        setting(TRANSLATE, "start_from=./opus-de", "tokenizer={}", "model={}"),
+        {},
+    ),
 ]

@@ -52,7 +52,7 @@ def test_an_adapter_for_peft(base, tmp_path):
         "tokenizer.json",
         "tokenizer_config.json",
     }
-    assert (out / "README.md").read_text().startswith("---\n")
+    assert (out / "README.md").read_text().startswith("---\nlibrary_name: peft\n")
 
 
 def test_a_merged_model_for_transformers(base, tmp_path):
@@ -72,6 +72,7 @@ def test_a_merged_model_for_transformers(base, tmp_path):
     model = AutoModelForSequenceClassification.from_pretrained(out)
     np.testing.assert_allclose(their_logits(model, out), logits(ours), atol=1e-5)
     assert list(model.config.id2label.values()) == LABELS
+    assert (out / "README.md").read_text().startswith("---\nlibrary_name: transformers\n")
 
 
 @pytest.mark.parametrize("format", ["peft", "merged"])
@@ -130,13 +131,12 @@ def test_a_folder_that_holds_something_is_left_alone(base, tmp_path):
 
 
 @pytest.mark.parametrize("format", ["peft", "merged"])
-def test_a_transformer_from_scratch_is_refused(format, tmp_path):
+def test_a_transformer_from_scratch_has_no_adapter(format, tmp_path):
     run = saved(translator(), tmp_path / "run")
     with pytest.raises(ConfigError) as caught:
         export(run, format=format, out=tmp_path / "out")
-    message = str(caught.value)
-    assert message.startswith(f"--format: {run} is a Transformer from scratch; {format} is a form")
-    assert message.isprintable()
+    said = "--format: a model of the method scratch has no adapter, it is whole already"
+    assert str(caught.value) == f"{said} — use --format marian"
     assert not (tmp_path / "out").exists()
 
 

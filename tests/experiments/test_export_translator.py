@@ -12,7 +12,7 @@ from lowkey.data.tokenizer_training import train_tokenizer
 from lowkey.errors import ConfigError
 from lowkey.experiments.export import export
 from lowkey.files import read_json
-from lowkey.hf.adapter_families import MARIAN
+from lowkey.hf.adapter_families import MARIAN, TRANSFORMER
 from lowkey.hf.model_folder import base_identity
 from lowkey.lora.config import LoRAConfig
 from lowkey.lora.inject import adapters, inject
@@ -20,6 +20,7 @@ from lowkey.models.config import TransformerConfig
 from lowkey.models.transformer import Transformer
 from lowkey.pipelines.bundle import Decoding, Facts
 from lowkey.pipelines.load import load
+from lowkey.pipelines.published import find_start, published_facts
 from lowkey.pipelines.translator import Translator
 from lowkey.pipelines.translator_files import Adaptation
 
@@ -69,14 +70,15 @@ def open_theirs(folder):
         return MarianMTModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
 
 
-def write_adapted(base, folder, targets="all-linear") -> Translator:
-    """A LoRA bundle on a Marian folder, as a training leaves it: its updates are random."""
+def write_adapted(base, folder, targets="all-linear", family=MARIAN) -> Translator:
+    """A LoRA bundle on another folder, as a training leaves it: its updates are random."""
     translator = Translator.load(base)
     config = LoRAConfig(r=3, lora_alpha=5, target_modules=targets, modules_to_save=[])
-    inject(translator.model, config)
+    generator = torch.Generator().manual_seed(7)
+    inject(translator.model, config, generator)
     for module in adapters(translator.model).values():
-        torch.nn.init.normal_(module.lora_B.weight, std=0.3)
-    translator.adaptation = Adaptation(config, MARIAN)
+        torch.nn.init.normal_(module.lora_B.weight, std=0.3, generator=generator)
+    translator.adaptation = Adaptation(config, family)
     changes = {"method": "lora", "base_model": str(base)}
     identity = {"base_sha256": base_identity(base)["sha256"]}
     translator.facts = translator.facts.model_copy(update=changes | identity)
@@ -119,6 +121,8 @@ def test_a_published_model_comes_back_as_it_was(tmp_path):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "base" / name).read_bytes()
     assert load(tmp_path / "out").decoding == load(tmp_path / "base").decoding
     assert theirs.generation_config.num_beams == 3
+    assert theirs.config.max_position_embeddings == 64
+    assert "library_name: transformers" in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_an_adapter_is_merged_for_transformers_and_read_by_peft(tmp_path):
@@ -186,11 +190,53 @@ def test_what_marian_cannot_be_is_named(tmp_path, changes, message):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(
-    ("format", "message"), [("peft", "has no adapter"), ("merged", "a form of encoders")]
-)
-def test_a_form_that_the_model_does_not_have_is_refused(tmp_path, format, message):
-    write_own(tmp_path / "own")
-    with pytest.raises(ConfigError, match=message):
+@pytest.mark.parametrize("format", ["peft", "merged"])
+@pytest.mark.parametrize(("norm", "fix"), [("post", "use --format marian"), ("pre", None)])
+def test_a_form_that_the_model_does_not_have_is_refused(tmp_path, format, norm, fix):
+    write_own(tmp_path / "own", norm=norm)
+    with pytest.raises(ConfigError, match="has no adapter, it is whole already") as caught:
         export(tmp_path / "own", format=format, out=tmp_path / "out")
+    assert caught.value.fix == fix
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("norm", "form"), [("post", "marian"), ("pre", "merged")])
+def test_an_adapter_on_a_model_of_ours_gets_the_hint_that_leads_on(tmp_path, norm, form):
+    write_own(tmp_path / "own", norm=norm)
+    adapted = write_adapted(tmp_path / "own", tmp_path / "lora", family=TRANSFORMER)
+    with pytest.raises(ConfigError, match=f"use --format {form}, which makes one model of both"):
+        export(tmp_path / "lora", format="peft", out=tmp_path / "out")
+    export(tmp_path / "lora", format=form, out=tmp_path / "out")
+    export(tmp_path / "lora", format="merged", out=tmp_path / "whole")
+    whole, base = load(tmp_path / "whole"), load(tmp_path / "own")
+    assert not adapters(whole.model)
+    pairs = zip(our_logits(whole), our_logits(adapted), our_logits(base), strict=True)
+    for found, expected, before in pairs:
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+        assert (found - before).abs().max() > 1e-2
+    assert whole.decoding == adapted.decoding
+    assert find_start(str(tmp_path / "whole")) == tmp_path / "whole"
+    with pytest.raises(ConfigError, match="--format merged"):
+        find_start(str(tmp_path / "lora"))
+    card = (tmp_path / "whole" / "README.md").read_text()
+    assert "library_name: lowkey" in card
+    assert "Tuned from" in card
+
+
+def test_an_export_reads_and_writes_beyond_the_default_positions(tmp_path):
+    own = write_own(tmp_path / "own", "character", max_positions=8)
+    for read, written in ((30, 12), (12, 30)):
+        decode = own.decoding.model_copy(update={"max_length": written, "min_length": written})
+        own.facts = own.facts.model_copy(update={"decode": decode, "max_length": read})
+        folder = tmp_path / f"bundle-{read}"
+        folder.mkdir()
+        own.save(folder)
+        export(folder, format="marian", out=tmp_path / f"out-{read}")
+        theirs, tokenizer = open_theirs(tmp_path / f"out-{read}")
+        assert theirs.config.max_position_embeddings == 30
+        batch = tokenizer(["a" * (read - 1)], return_tensors="pt")
+        assert batch.input_ids.shape[1] == read
+        with torch.no_grad():
+            found = theirs.generate(**batch)
+        assert found.shape[1] == written + 1  # begins with the start token
+        assert published_facts(tmp_path / f"out-{read}").decode.max_length == written

@@ -106,7 +106,7 @@ def test_a_run_of_ours_can_be_the_start_and_the_base(folder, tmp_path):
     config = read_json(tmp_path / "second" / "best" / "adapter_config.json")
     assert config["target_modules"] == ["query", "value"]
     assert load(tmp_path / "second").translate(["the cat"])
-    with pytest.raises(ConfigError, match=r"is an adapter.*--format marian"):
+    with pytest.raises(ConfigError, match=r"is an adapter.*--format merged"):
         train(recipe_of(folder, f"start_from={tmp_path / 'second'}"), tmp_path / "third")
     weights = tmp_path / "first" / "best" / "model.safetensors"
     data = bytearray(weights.read_bytes())
@@ -152,3 +152,77 @@ def test_the_rate_goes_by_the_method_where_the_recipe_does_not_say(folder):
     bare.write_text(f"data: {{train: x}}\nstart_from: {folder}\n")
     assert load_recipe(TranslationRecipe, bare, []).train.learning_rate == 5e-5
     assert load_recipe(TranslationRecipe, bare, ["method=lora"]).train.learning_rate == 5e-4
+
+
+def chain(folder: Path, run: Path, path: Path, decode: str) -> Path:
+    """Writes a recipe that starts from a run or another folder, with its own decode section."""
+    text = (folder / "recipe.yaml").read_text().replace("{num_beams: 2, max_length: 10}", decode)
+    path.write_text(text.replace(f"{folder}/published", str(run)))
+    return path
+
+
+def test_the_bound_of_outputs_is_measured_on_the_new_pairs(folder, tmp_path):
+    rows = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
+    short = tmp_path / "short.jsonl"
+    lines = [json.dumps({"source": r["source"], "target": "die"}) for r in rows]
+    short.write_text("\n".join(lines))
+    data = [f"data.train={short}", "train.max_steps=1"]
+    first = train(recipe_of(folder, *data), tmp_path / "first").decode
+    recipe = load_recipe(
+        TranslationRecipe, chain(folder, tmp_path / "first", tmp_path / "a.yaml", "{}")
+    )
+    second = train(recipe, tmp_path / "second").decode
+    fresh = train(recipe_of(folder, "train.max_steps=1"), tmp_path / "fresh").decode
+    assert second.max_ratio == fresh.max_ratio > first.max_ratio
+    recipe = load_recipe(
+        TranslationRecipe, chain(folder, tmp_path / "first", tmp_path / "a.yaml", "{max_ratio: 7}")
+    )
+    assert train(recipe, tmp_path / "third").decode.max_ratio == 7
+
+
+def test_a_written_default_holds_and_the_rest_is_the_checkpoints(folder, tmp_path):
+    published = load(folder / "published").decoding
+    assert (published.num_beams, published.max_length) == (3, 23)
+    path = chain(folder, folder / "published", tmp_path / "a.yaml", "{num_beams: 4}")
+    facts = train(load_recipe(TranslationRecipe, path, ["train.max_steps=2"]), tmp_path / "run")
+    assert (facts.decode.num_beams, facts.decode.max_length) == (4, 23)
+    assert facts.decode.banned_ids == published.banned_ids
+    # The recipe on disk lists what holds, and the run goes on by it.
+    config = RunFolder(tmp_path / "run").config_file
+    again = load_recipe(TranslationRecipe, config, ["train.max_steps=4"])
+    assert (again.decode.num_beams, again.decode.max_length) == (4, 23)
+    resumed = train(again, tmp_path / "run", resume=True)
+    assert resumed.decode == facts.decode
+    # And by the recipe of the user, which is silent on most of it.
+    again = load_recipe(TranslationRecipe, path, ["train.max_steps=6"])
+    assert train(again, tmp_path / "run", resume=True).decode == facts.decode
+
+
+def test_decoding_that_does_not_fit_the_checkpoints_is_refused_in_one_line(folder, tmp_path):
+    path = chain(folder, folder / "published", tmp_path / "a.yaml", "{min_length: 100}")
+    recipe = load_recipe(TranslationRecipe, path)
+    with pytest.raises(ConfigError, match="min_length 100 is more than max_length 23") as caught:
+        train(recipe, tmp_path / "run")
+    assert "published says where the recipe is silent" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_learned_positions_of_a_run_bound_the_merged_length(folder, tmp_path):
+    scratch = """\
+data: {{train: {folder}/train.jsonl, validation: {folder}/dev.jsonl}}
+tokenizer: {{source: {{kind: character}}, target: {{kind: character}}}}
+model: {{d_model: 16, num_heads: 2, d_ff: 16, num_encoder_layers: 1, num_decoder_layers: 1,
+  positions: learned, max_positions: 64}}
+train: {{max_steps: 1, batch_tokens: 400, precision: fp32}}
+decode: {{num_beams: 1, max_length: 40}}
+track: []
+"""
+    (tmp_path / "scratch.yaml").write_text(scratch.format(folder=folder))
+    train(load_recipe(TranslationRecipe, tmp_path / "scratch.yaml"), tmp_path / "first")
+    path = chain(folder, tmp_path / "first", tmp_path / "a.yaml", "{}")
+    facts = train(load_recipe(TranslationRecipe, path, ["train.max_steps=1"]), tmp_path / "second")
+    assert facts.decode.max_length == 40
+    recipe = load_recipe(TranslationRecipe, path, ["decode.max_length=65"])
+    with pytest.raises(ConfigError, match=r"decode\.max_length is 65.* set .* to 64$"):
+        train(recipe, tmp_path / "third")

@@ -20,6 +20,7 @@ from lowkey.experiments.task import choose_task
 from lowkey.files import MIB
 from lowkey.hf.config import read_config
 from lowkey.hf.hub import resolve_model
+from lowkey.pipelines.published import find_start
 from lowkey.run_folder import RunFolder
 from lowkey.runtime import resolve_device
 
@@ -89,6 +90,8 @@ def _refuse_what_is_not_there(recipe: FinetuneRecipe | TranslationRecipe) -> Non
             path = getattr(recipe.tokenizer, side).path
             if path is not None:
                 existing_tokenizer(path, f"tokenizer.{side}.path")
+        if recipe.start_from is not None:
+            find_start(recipe.start_from)
         return
     splits = _read_quick(recipe.data, ("text", "label"))
     if "train" in splits and choose_task(recipe.task, splits["train"]).task != "regress":

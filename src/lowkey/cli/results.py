@@ -36,8 +36,9 @@ Head = Annotated[
 Format = Annotated[
     Literal["peft", "merged", "marian"],
     typer.Option(
-        help="peft: the adapter alone; merged: a whole encoder for transformers; marian: a whole"
-        " translation model for transformers."
+        help="peft: the adapter alone; merged: base and adapter as one model, an encoder for"
+        " transformers, a translator for lowkey; marian: a whole translation model for"
+        " transformers."
     ),
 ]
 Folder = Annotated[Path, typer.Option(metavar="DIR", help="The folder to make.")]

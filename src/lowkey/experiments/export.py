@@ -8,9 +8,9 @@ import numpy as np
 from lowkey.data.labelled import LabelledExamples
 from lowkey.errors import ConfigError
 from lowkey.experiments.export_translator import (
-    refuse_unlike_marian,
     write_adapter,
     write_marian,
+    write_whole,
 )
 from lowkey.files import staged_folder, write_text
 from lowkey.hf.adapter import save_adapter
@@ -31,7 +31,8 @@ def export(run: Path, *, format: Format, out: Path, base: str | None = None) -> 
     Args:
         run: The run folder, or a bundle.
         format: "peft" for an adapter that peft loads; "merged" for an encoder, "marian" for a
-            translation model, that transformers loads.
+            translation model, that transformers loads; "merged" of a translation model for one
+            that lowkey loads.
         out: The folder to write; must not exist, or be empty.
         base: Where the base model is, if not where it was in training.
 
@@ -65,23 +66,23 @@ def export(run: Path, *, format: Format, out: Path, base: str | None = None) -> 
         said = write(pipeline, folder)
         pipeline.save_tokenizer(folder)
         facts = facts_from(pipeline.facts.model_dump(mode="json"))
-        card = model_card(facts, name=out.name, merged=format == "merged")
+        library = "peft" if format == "peft" else "transformers"
+        card = model_card(facts, name=out.name, library=library, merged=format == "merged")
         write_text(folder / "README.md", card)
     return f"{out}: {said}"
 
 
 def _export_translator(pipeline: Translator, format: Format, out: Path) -> str:
-    if format == "merged":
-        raise ConfigError(
-            "merged is a form of encoders", where="--format", fix="use --format marian"
-        )
-    if format == "marian":
-        refuse_unlike_marian(pipeline)
+    forms = {
+        "peft": (write_adapter, "peft"),
+        "merged": (write_whole, "lowkey"),
+        "marian": (write_marian, "transformers"),
+    }
+    write, library = forms[format]
     with staged_folder(out) as folder:
-        write = write_adapter if format == "peft" else write_marian
         said = write(pipeline, folder)
         facts = facts_from(pipeline.facts.model_dump(mode="json"))
-        card = model_card(facts, name=out.name, merged=format == "marian")
+        card = model_card(facts, name=out.name, library=library, merged=format != "peft")
         write_text(folder / "README.md", card)
     return f"{out}: {said}"
 

@@ -1,4 +1,4 @@
-"""Hands a translation model to other libraries: as a MarianMTModel, or as a PEFT adapter."""
+"""Hands a translation model on: as a MarianMTModel, as a PEFT adapter, or whole for lowkey."""
 
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from lowkey.hf.marian_order import in_halves
 from lowkey.lora.inject import adapters, merge_all, unmerge_all
 from lowkey.pipelines.published import generation_of
 from lowkey.pipelines.translator import Translator
+from lowkey.pipelines.translator_files import TranslatorParts
 
 
 def write_marian(translator: Translator, folder: Path) -> str:
@@ -50,6 +51,7 @@ def write_marian(translator: Translator, folder: Path) -> str:
         begin_id=begin_id,
         end_id=end_id,
         pad_id=_padding(translator),
+        longest=max(translator.facts.max_length or 0, decoding.max_length),
     )
     unmerge_all(model)
     length = translator.facts.max_length or model.config.max_positions
@@ -135,16 +137,13 @@ def write_adapter(translator: Translator, folder: Path) -> str:
     """
     adaptation, name = translator.adaptation, translator.facts.base_model or ""
     if adaptation is None:
-        raise ConfigError(
-            f"the method {translator.facts.method} has no adapter",
-            where="--format",
-            fix="use --format marian",
-        )
+        raise _no_adapter(translator)
     if adaptation.family is not MARIAN:
+        form = "marian" if _can_be_marian(translator) else "merged"
         raise ConfigError(
             f"the base {name} is a model of lowkey's own, which peft's users do not have",
             where="--format",
-            fix="use --format marian, which merges both",
+            fix=f"use --format {form}, which makes one model of both",
         )
     config = adaptation.config
     save_adapter(translator.model, folder, lora_config=config, base_name=name, family=MARIAN)
@@ -154,3 +153,44 @@ def write_adapter(translator: Translator, folder: Path) -> str:
     length = translator.facts.max_length or translator.model.config.max_positions
     save_marian_tokenizers(source, target, folder, max_length=length)
     return f"a PEFT adapter of {len(adapters(translator.model))} modules for {name}"
+
+
+def write_whole(translator: Translator, folder: Path) -> str:
+    """Writes base and adapter as one model, a bundle for lowkey; they are merged in fp32.
+
+    Args:
+        translator: The model.
+        folder: An existing folder.
+
+    Returns:
+        What was written.
+
+    Raises:
+        ConfigError: If there is no adapter to merge.
+        CannotWriteError: If a file cannot be written.
+    """
+    if translator.adaptation is None:
+        raise _no_adapter(translator)
+    source, target = translator.source_tokenizer, translator.target_tokenizer
+    # A bundle of the method lora holds updates alone; this one holds all weights.
+    facts = translator.facts.model_copy(update={"method": "full"})
+    merge_all(translator.model)
+    TranslatorParts(translator.model, source, target, facts).save(folder)
+    unmerge_all(translator.model)
+    return "a whole model for lowkey, the adapter merged"
+
+
+def _no_adapter(translator: Translator) -> ConfigError:
+    return ConfigError(
+        f"a model of the method {translator.facts.method} has no adapter, it is whole already",
+        where="--format",
+        fix="use --format marian" if _can_be_marian(translator) else None,
+    )
+
+
+def _can_be_marian(translator: Translator) -> bool:
+    try:
+        refuse_unlike_marian(translator)
+    except ConfigError:
+        return False
+    return True

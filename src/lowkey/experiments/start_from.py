@@ -36,7 +36,8 @@ def start_from(
 
     Raises:
         ConfigError: If the recipe asks for other sizes or tokenizers than the checkpoint's, or
-            for LoRA on modules that are not there.
+            for LoRA on modules that are not there, or if what it says of decoding does not fit
+            what the checkpoint says of the rest.
         MissingInputError: If the checkpoint is not there.
         DataError: If it is damaged or no translation model.
     """
@@ -58,7 +59,7 @@ def start_from(
         task=recipe.metrics,
         method=recipe.method,
         max_length=_max_length(recipe.data, parts.facts.max_length, name),
-        decode=_decoding(recipe.decode, parts.facts.decode or Decoding()),
+        decode=_decoding(recipe.decode, parts.facts.decode or Decoding(), name),
         base_model=str(folder.resolve()) if Path(name).expanduser().exists() else name,
         base_sha256=base_identity(folder)["sha256"],
     )
@@ -92,6 +93,14 @@ def _max_length(data: DataConfig, longest: int | None, name: str) -> int | None:
     return data.max_length or longest
 
 
-def _decoding(wanted: DecodeConfig, base: Decoding) -> Decoding:
-    """Takes the checkpoint's way of decoding, with what the recipe changes."""
-    return base.model_copy(update=_changed(wanted, DecodeConfig()))
+def _decoding(wanted: DecodeConfig, base: Decoding, name: str) -> Decoding:
+    """Takes the checkpoint's way of decoding, with the keys that stand in the recipe.
+
+    The bound of a run of ours comes from its own pairs, and new pairs may be longer.
+    """
+    said = wanted.model_dump(include=wanted.model_fields_set)
+    try:
+        return base.changed(**said | {"max_ratio": wanted.max_ratio})
+    except ConfigError as error:
+        what = f"{error.what}, with what {name} says where the recipe is silent"
+        raise ConfigError(what, where="decode", fix=error.fix) from None

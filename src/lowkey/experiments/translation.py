@@ -59,7 +59,7 @@ def train(recipe: TranslationRecipe, out: Path, *, resume: bool = False) -> Fact
     inputs = splits.hashes | tokenizer_hashes(recipe.tokenizer, *both)
     if recipe.start_from is not None:
         inputs["start_from"] = learner.translator.facts.base_sha256 or ""
-    with open_session(recipe, out, progress, inputs, resume=resume) as session:
+    with open_session(learner.recipe, out, progress, inputs, resume=resume) as session:
         trainer = Trainer(
             learner,
             recipe.train,
@@ -82,7 +82,7 @@ class Learner:
         translator: The model with its tokenizers and facts.
         pairs: Training pairs, and those that choose the best step, by their likelihood.
         decoded: Validation rows that are decoded at each evaluation.
-        recipe: How to batch and smooth.
+        recipe: The recipe; its ``decode`` is complete, with what a checkpoint says.
     """
 
     translator: Translator
@@ -155,15 +155,17 @@ def _prepare(recipe: TranslationRecipe, splits: Splits, say: Callable[[str], Non
     model, config = parts.model.compute_in(dtype), parts.model.config
     source, target = parts.source_tokenizer, parts.target_tokenizer
     max_length, limit = parts.facts.max_length, "data.max_length"
+    decode = parts.facts.decode or Decoding()
+    # A run is resumed by the recipe on disk: all of decode stands there as it holds.
+    recipe = recipe.model_copy(update={"decode": decode.as_recipe()})
     if config.positions == "learned":
-        _refuse_unnumbered(recipe, config.max_positions)
+        _refuse_unnumbered(recipe, decode.max_length, config.max_positions)
         if max_length is None:
             max_length, limit = config.max_positions, "model.max_positions"
     pairs = prepare_pairs(recipe, splits, (source, target), max_length, limit)
     first = pairs.first
     ratios = first.target_labels.lengths / first.sources.lengths
-    decode = (parts.facts.decode or Decoding()).bounded(float(ratios.max()))
-    changes = {"max_length": max_length, "decode": decode}
+    changes = {"max_length": max_length, "decode": decode.bounded(float(ratios.max()))}
     facts = parts.facts.model_copy(update={**changes, "environment": environment(device, dtype)})
     translator = Translator(model, source, target, facts, device, parts.adaptation)
     if first.num_truncated:
@@ -178,16 +180,18 @@ def _prepare(recipe: TranslationRecipe, splits: Splits, say: Callable[[str], Non
     return Learner(translator, pairs, decoded, recipe)
 
 
-def _refuse_unnumbered(recipe: TranslationRecipe, positions: int) -> None:
+def _refuse_unnumbered(recipe: TranslationRecipe, longest_output: int, positions: int) -> None:
     """Refuses lengths beyond what learned positions can number."""
+    # The positions of a model that is there already are as many as they are.
+    other_way = " or raise model.max_positions" if recipe.start_from is None else ""
     for key, length in (
         ("data.max_length", recipe.data.max_length or 0),
-        ("decode.max_length", recipe.decode.max_length),
+        ("decode.max_length", longest_output),
     ):
         if length > positions:
             raise ConfigError(
                 f"{key} is {length}, but the model has {positions} positions",
-                fix=f"set {key} to {positions} or raise model.max_positions",
+                fix=f"set {key} to {positions}{other_way}",
             )
 
 

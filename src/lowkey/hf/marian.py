@@ -158,6 +158,7 @@ def save_marian(
     begin_id: int,
     end_id: int,
     pad_id: int,
+    longest: int = 0,
 ) -> None:
     """Writes a Transformer as transformers saves a ``MarianMTModel``.
 
@@ -169,6 +170,8 @@ def save_marian(
         begin_id: The token that an output starts from.
         end_id: The token that ends a sentence.
         pad_id: Id that other libraries pad with.
+        longest: Most tokens of a text. Sinusoids have no end, but transformers makes a table of
+            them that has.
 
     Raises:
         ValueError: If an adapter is not merged, or if Marian cannot be such a model.
@@ -183,7 +186,8 @@ def save_marian(
     make_folder(folder)
     # transformers reads a file only if its metadata names the framework that wrote it.
     write_tensors(folder / WEIGHTS, _their_state(model), {"format": "pt"})
-    write_json(folder / CONFIG, marian_json(config, **ids))
+    sized = config.model_copy(update={"max_positions": max(config.max_positions, longest)})
+    write_json(folder / CONFIG, marian_json(sized, **ids))
     write_json(folder / GENERATION, generation_json(generation, **ids))
 
 

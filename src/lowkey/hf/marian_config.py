@@ -212,7 +212,7 @@ def marian_json(
     """Describes a Transformer in transformers' words.
 
     Args:
-        config: A configuration that Marian can have; see ``refuse_unlike_marian``.
+        config: A configuration that Marian can have; see ``hf.marian.unlike_marian``.
         begin_id: The token that an output starts from.
         end_id: The token that ends a sentence.
         pad_id: Id that other libraries pad with; lowkey itself pads nothing.

@@ -6,8 +6,7 @@ from pydantic import Field
 
 from lowkey.config import Config
 
-# What the preset names of target_modules stand for, as last parts of module names; of a preset a
-# model adapts what it has (only gated feed-forward networks have a gate).
+# What the preset names of target_modules stand for, as last parts of module names.
 TARGET_PRESETS: dict[str, tuple[str, ...]] = {
     "qv": ("query", "value"),
     "attention": ("query", "key", "value", "out"),
@@ -58,5 +57,5 @@ class LoRAConfig(Config):
     @property
     def required(self) -> tuple[str, ...]:
         """The names that must match: of a preset, those that every model has."""
-        preset = isinstance(self.target_modules, str) and self.target_modules in TARGET_PRESETS
-        return tuple(t for t in self.targets if not preset or t not in SOMETIMES_THERE)
+        optional = SOMETIMES_THERE if self.is_preset else frozenset()
+        return tuple(target for target in self.targets if target not in optional)

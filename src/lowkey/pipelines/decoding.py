@@ -42,6 +42,14 @@ class Decoding(DecodeConfig):
             return self
         return self.model_copy(update={"max_ratio": max(longest_ratio, self.min_ratio)})
 
+    def as_recipe(self) -> DecodeConfig:
+        """Says in the words of a recipe how the bundle decodes.
+
+        Returns:
+            What a recipe can say; what the model demands stays behind.
+        """
+        return DecodeConfig(**{key: getattr(self, key) for key in DecodeConfig.model_fields})
+
     def changed(self, **changes: Any) -> "Decoding":
         """Changes some keys for one prediction; one that asks for samples asks for one beam.
 

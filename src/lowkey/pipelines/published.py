@@ -117,6 +117,6 @@ def find_start(name: str) -> Path:
     if facts.method == "lora":
         raise ConfigError(
             f"start_from {name} is an adapter beside {facts.base_model}, not a whole model",
-            fix=f"lowkey export {name} --format marian --out DIR makes one of both",
+            fix=f"lowkey export {name} --format merged --out DIR makes one of both",
         )
     return folder

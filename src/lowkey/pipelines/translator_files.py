@@ -94,6 +94,8 @@ class TranslatorParts:
     def save(self, folder: Path) -> None:
         """Writes a bundle: the model or its adapter, both tokenizers and the facts.
 
+        A model whose adapters are merged is whole, and written without them.
+
         Args:
             folder: An existing folder.
 
@@ -104,7 +106,8 @@ class TranslatorParts:
         if adaptation is None:
             write_json(folder / CONFIG, model.config.model_dump(mode="json"))
             # A shared table is one parameter under two names; it is written once.
-            write_tensors(folder / WEIGHTS, dict(model.named_parameters()))
+            named = model.named_parameters()
+            write_tensors(folder / WEIGHTS, {n: p for n, p in named if ".lora_" not in n})
         else:
             name = self.facts.base_model or ""
             config, family = adaptation.config, adaptation.family

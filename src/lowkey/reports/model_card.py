@@ -25,7 +25,8 @@ def model_card(facts: Facts, *, name: str, library: str = "lowkey", merged: bool
     Args:
         facts: What the bundle says about itself.
         name: What the model is called.
-        library: The library that loads the folder: ``lowkey``, or ``peft`` for an export.
+        library: The library that loads the folder: ``lowkey``, or ``peft`` or
+            ``transformers`` for an export.
         merged: Whether an adapter was merged into the weights, so that none is left.
 
     Returns:
