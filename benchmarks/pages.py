@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.page_parts import SAMPLED, SHARES, TITLES, how, made_on, number, samples, scores
 from benchmarks.pronounce import GOALS
 from benchmarks.summary import RESULTS
 from lowkey.reports.curves import Curve, Panel
@@ -18,15 +19,6 @@ from lowkey.reports.plots import learning_curves
 
 PAGES = Path(__file__).parents[1] / "docs" / "results"
 _HEAD = "<!-- written by python -m benchmarks.pages; change benchmarks/results instead -->\n\n"
-_SHARES = ("word_error_rate", "token_error_rate", "exact_match")
-_TITLES = {
-    "word_error_rate": "words wrong",
-    "token_error_rate": "phoneme error",
-    "exact_match": "exactly right",
-    "bleu": "BLEU",
-    "chrf": "chrF",
-    "ter": "TER",
-}
 
 
 def pronounce(report: Any) -> str:
@@ -45,7 +37,7 @@ def pronounce(report: Any) -> str:
         f" scratch on the {counts['train_rows']:,} training words of the CMU Pronouncing"
         f" Dictionary that come with lowkey, scored once on {counts['test_rows']:,} words it never"
         " saw.\n\n"
-        f"{_scores(report)}\n\n"
+        f"{scores(report)}\n\n"
         f"{_goals(report)}\n\n"
         "Published systems, on other splits of the same dictionary: 20 to 24 % of the words wrong,"
         " 4.7 to 5.9 % of the sounds. Split, stress and the handling of alternatives move these"
@@ -54,10 +46,10 @@ def pronounce(report: Any) -> str:
         f"- **Stress**: {scored['stress']}.\n"
         f"- **Alternatives**: {scored['alternatives']}.\n"
         f"- **Trained on**: {scored['training_targets']}.\n\n"
-        f"{_how(report, 'pronounce')}\n\n"
+        f"{how(report, 'pronounce')}\n\n"
         "![Learning curves](pictures/pronounce.svg)\n\n"
-        f"{_SAMPLED}\n\n"
-        f"## Words from the test set\n\n{_samples(report)}\n"
+        f"{SAMPLED}\n\n"
+        f"## Words from the test set\n\n{samples(report)}\n"
     )
 
 
@@ -66,7 +58,7 @@ def _goals(report: Any) -> str:
     parts = []
     for name, goal in GOALS.items():
         reached = report["metrics"][name]["value"] <= goal
-        parts.append(f"at most {goal:.0%} {_TITLES[name]} was {'reached' if reached else 'missed'}")
+        parts.append(f"at most {goal:.0%} {TITLES[name]} was {'reached' if reached else 'missed'}")
     return f"What the job is to reach: {'; '.join(parts)}."
 
 
@@ -95,10 +87,36 @@ def translate(report: Any) -> str:
         " German of the training sentence whose English is most like it.\n\n"
         f"- **Data**: {data['public']}.\n"
         f"- **Split**: {data['split']}.\n\n"
-        f"{_how(report, 'translate')}\n\n"
+        f"{how(report, 'translate')}\n\n"
         "![Learning curves](pictures/translate.svg)\n\n"
-        f"{_SAMPLED}\n\n"
-        f"## Sentences from the test set\n\n{_samples(report)}\n"
+        f"{SAMPLED}\n\n"
+        f"## Sentences from the test set\n\n{samples(report)}\n"
+    )
+
+
+def toy_tasks(report: Any) -> str:
+    """Writes the page of the toys.
+
+    Args:
+        report: Content of its result file.
+
+    Returns:
+        Markdown.
+    """
+    lines = ["| toy | exact match | 95 % interval | steps | seconds |", "|---|---|---|---|---|"]
+    for name, task in report["tasks"].items():
+        score = task["exact_match"]
+        value, low, high = (f"{100 * score[key]:.1f} %" for key in ("value", "low", "high"))
+        cells = [f"`{name}`", value, f"{low} to {high}", f"{task['steps']:,}"]
+        lines.append(f"| {' | '.join(cells)} | {task['training_seconds']:.0f} |")
+    table = "\n".join(lines)
+    return (
+        "# Toys: reverse, copy, dates\n\n"
+        "What the [toys](../guides/toys.md) reach with the recipes that come with lowkey, on rows"
+        " of which no word, and no day, occurs in the training.\n\n"
+        f"{table}\n\n"
+        "```bash\nmake results toy_tasks\n```\n\n"
+        f"One seed, one thread, fp32. {made_on(report)}\n"
     )
 
 
@@ -106,66 +124,18 @@ def _beside_baselines(report: Any) -> str:
     systems = report["baselines"]["systems"]
     names = list(systems[0]["metrics"])
     lines = [
-        "| system | " + " | ".join(_TITLES.get(name, name) for name in names) + " |",
+        "| system | " + " | ".join(TITLES.get(name, name) for name in names) + " |",
         "|---|" + "---|" * len(names),
     ]
     for index, system in enumerate(systems):
         cells = []
         for name in names:
             score = system["metrics"][name]
-            value, low, high = (_number(name, score[key]) for key in ("value", "low", "high"))
+            value, low, high = (number(name, score[key]) for key in ("value", "low", "high"))
             cells.append(f"{value} ({low} to {high})")
         title = "**the Transformer**" if index == 0 else system["name"]
         lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-_SAMPLED = (
-    "The curves are of the validation set: its likelihood over all rows, its scores over the rows"
-    " that are decoded at each evaluation."
-)
-
-
-def _scores(report: Any) -> str:
-    lines = ["| score | value | 95 % interval |", "|---|---|---|"]
-    for name, score in report["metrics"].items():
-        value, low, high = (_number(name, score[key]) for key in ("value", "low", "high"))
-        lines.append(f"| {_TITLES.get(name, name)} | {value} | {low} to {high} |")
-    return "\n".join(lines)
-
-
-def _number(name: str, value: float) -> str:
-    return f"{100 * value:.2f} %" if name in _SHARES else f"{value:.1f}"
-
-
-def _how(report: Any, name: str) -> str:
-    counts, machine, place = report["counts"], report["machine"], report["environment"]
-    return (
-        "## How it was made\n\n"
-        f"```bash\nmake results {name}\n```\n\n"
-        f"runs `{report['command']}`: {counts['steps']:,} steps, {counts['epochs']:.0f} passes over"
-        f" the data, {counts['train_tokens']:,} tokens in"
-        f" {counts['training_seconds'] / 60:.0f} minutes of {place['threads']} thread"
-        f"{'s' if place['threads'] > 1 else ''} in {place['dtype']} (evaluations and checkpoints"
-        f" included), at most {counts['peak_memory_mib'] / 1024:.1f} GiB of memory. One seed. On"
-        f" {machine['processor']} with {machine['cores']} cores, torch"
-        f" {report['versions']['torch']}; commit `{(report['commit'] or 'unknown')[:10]}`,"
-        f" {report['date'][:10]}. The load on the machine was {machine['load_at_start']} when it"
-        " began."
-    )
-
-
-def _samples(report: Any) -> str:
-    lines = ["| source | written | listed first | |", "|---|---|---|---|"]
-    for sample in report["samples"][:10]:
-        cells = [_cell(sample.get(key)) for key in ("source", "prediction", "target")]
-        mark = "right" if sample["correct"] else ""
-        lines.append(f"| {' | '.join(cells)} | {mark} |")
-    return "\n".join(lines)
-
-
-def _cell(text: Any) -> str:
-    return str(text).replace("|", "\\|").replace("\n", " ")
 
 
 def picture(report: Any) -> str:
@@ -181,11 +151,11 @@ def picture(report: Any) -> str:
     steps = [point["step"] for point in points]
 
     def panel(title: str, names: Sequence[str], unit: Any) -> Panel:
-        curves = [Curve(_TITLES.get(n, n), steps, [p[n] for p in points]) for n in names]
+        curves = [Curve(TITLES.get(n, n), steps, [p[n] for p in points]) for n in names]
         return Panel(title, curves, unit)
 
-    decoded = [name for name in _TITLES if name in points[0]]
-    unit = "share" if decoded[0] in _SHARES else "number"
+    decoded = [name for name in TITLES if name in points[0]]
+    unit = "share" if decoded[0] in SHARES else "number"
     panels = [
         panel("negative log-likelihood, nats a token", ["nll"], "number"),
         panel("scores of decoded rows", decoded, unit),
@@ -193,7 +163,11 @@ def picture(report: Any) -> str:
     return svg(learning_curves(panels))
 
 
-WRITERS: dict[str, Callable[[Any], str]] = {"pronounce": pronounce, "translate": translate}
+WRITERS: dict[str, Callable[[Any], str]] = {
+    "pronounce": pronounce,
+    "translate": translate,
+    "toy_tasks": toy_tasks,
+}
 
 
 def read(name: str) -> Any:
@@ -229,7 +203,9 @@ def main() -> None:
     for file, text in pages().items():
         (PAGES / file).write_text(text, encoding="utf-8")
         name = file.removesuffix(".md")
-        (PAGES / "pictures" / f"{name}.svg").write_text(picture(read(name)), encoding="utf-8")
+        if "curve" in read(name):
+            drawn = PAGES / "pictures" / f"{name}.svg"
+            drawn.write_text(picture(read(name)), encoding="utf-8")
 
 
 if __name__ == "__main__":
