@@ -133,10 +133,10 @@ def resolve_precision(name: str, device: "torch.device | str") -> "torch.dtype":
 def _bf16_pays() -> bool:
     """Times one matrix product in both precisions: some tens of milliseconds, once a process.
 
-    An instruction for bf16 is no promise. Where torch has a tuned fp32 product and only a general
-    bf16 one, bf16 took twice the time of fp32 (an Intel Xeon without AMX); on an AMD EPYC with the
-    same instructions it took half. fp32 must be clearly ahead to be taken: the choice should not
-    turn with the noise of the machine.
+    An instruction for bf16 is no promise: by the same instructions bf16 was clearly faster than
+    fp32 on an AMD EPYC, and clearly slower on an Intel Xeon without AMX, where torch has a tuned
+    fp32 product and only a general bf16 one. fp32 must be well ahead to be taken: the choice should
+    not turn with the noise of the machine.
     """
     import torch
 
