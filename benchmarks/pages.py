@@ -76,11 +76,11 @@ def translate(report: Any) -> str:
         f"`{score['signature']}`" for score in report["metrics"].values() if "signature" in score
     )
     return (
-        "# Translation: English to German on a laptop\n\n"
+        "# Translation: English to German on two cores\n\n"
         f"An encoder-decoder Transformer of {counts['parameters']:,} parameters, trained from"
         f" scratch on {counts['train_rows']:,} pairs ({data['name']}), scored once on"
-        f" {counts['test_rows']:,} others. This is a small job on little data: it shows what an"
-        " hour of a small machine buys, not what translation can be.\n\n"
+        f" {counts['test_rows']:,} others. This is a small job on little data: it shows what little"
+        " time of a small machine buys, not what translation can be.\n\n"
         f"{_beside_baselines(report)}\n\n"
         f"Signatures of sacrebleu: {signatures}. In brackets 95 % intervals (bootstrap over"
         " sentences). The baselines learn nothing: one copies the source, the other takes the"
@@ -89,8 +89,7 @@ def translate(report: Any) -> str:
         f"- **Split**: {data['split']}.\n\n"
         f"{how(report, 'translate')}\n\n"
         "![Learning curves](pictures/translate.svg)\n\n"
-        f"{SAMPLED}\n\n"
-        f"## Sentences from the test set\n\n{samples(report)}\n"
+        f"{SAMPLED}\n"
     )
 
 

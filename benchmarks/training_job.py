@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from benchmarks.machine import provenance
-from benchmarks.side_by_side import Report
+from benchmarks.side_by_side import Report, write_report
 from lowkey.config import load_recipe
 from lowkey.experiments.config import TranslationRecipe
 from lowkey.experiments.translation import train
@@ -20,6 +20,7 @@ from lowkey.pipelines.bundle import Facts
 from lowkey.run_folder import RunFolder
 
 RUNS = Path("runs") / "results"
+_PROVENANCE = "provenance.json"
 
 
 def run_job(name: str, recipe: Path, settings: Sequence[str]) -> tuple[Report, RunFolder]:
@@ -33,11 +34,14 @@ def run_job(name: str, recipe: Path, settings: Sequence[str]) -> tuple[Report, R
     Returns:
         The report as JSON values, and the run.
     """
-    start = provenance()
     run = RunFolder(RUNS / name)
     if not finished(run):
         loaded = load_recipe(TranslationRecipe, recipe, settings)
+        start = provenance()
         train(loaded, run.path, resume=run.exists())
+        write_report(start, run.path / _PROVENANCE)
+    # What is scored again later is still what was trained then.
+    start = json.loads((run.path / _PROVENANCE).read_text(encoding="utf-8"))
     facts = json.loads((run.best / "lowkey.json").read_text(encoding="utf-8"))
     used = yaml.safe_load(run.config_file.read_text(encoding="utf-8"))
     command = " ".join(

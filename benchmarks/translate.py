@@ -32,7 +32,9 @@ def run(*, quick: bool, passes: Sequence[str]) -> Report:
     report, folder = run_job(name, RECIPE, QUICK if quick else ())
     test = report["recipe"]["data"]["test"]
     against = compare([folder.path], test, baselines=True)
-    return {**report, "benchmark": "translate", "baselines": against, "data": DATA}
+    # The sentences belong to their packages' authors: scores are published, texts are not.
+    report |= {"benchmark": "translate", "data": DATA, "samples": []}
+    return {**report, "baselines": {key: against[key] for key in ("systems", "differences")}}
 
 
 def show(report: Report) -> str:
