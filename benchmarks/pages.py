@@ -58,8 +58,9 @@ def _goals(report: Any) -> str:
     parts = []
     for name, goal in GOALS.items():
         reached = report["metrics"][name]["value"] <= goal
-        parts.append(f"at most {goal:.0%} {TITLES[name]} was {'reached' if reached else 'missed'}")
-    return f"What the job is to reach: {'; '.join(parts)}."
+        end = "reached" if reached else "missed"
+        parts.append(f"{TITLES[name]} at most {100 * goal:.0f} % ({end})")
+    return f"The goal of the job: {', '.join(parts)}."
 
 
 def translate(report: Any) -> str:

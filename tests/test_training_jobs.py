@@ -62,10 +62,10 @@ def test_the_page_of_a_job_says_what_the_file_says(report: dict[str, Any]) -> No
     assert "| words wrong | 23.45 % | 20.00 % to 25.00 % |" in page
     assert "| a \\| b | c | c | right |" in page
     assert "| d | e | f |  |" in page
-    assert "at most 24% words wrong was reached" in page
+    assert "words wrong at most 24 % (reached)" in page
     other = copy.deepcopy(report)
     other["metrics"]["word_error_rate"]["value"] = 0.5
-    assert "at most 24% words wrong was missed" in pages.pronounce(other)
+    assert "words wrong at most 24 % (missed)" in pages.pronounce(other)
     assert "<svg" in pages.picture(report)
 
 
