@@ -113,7 +113,8 @@ def hub_revision(name: str) -> str:
     try:
         return huggingface_hub.HfApi().dataset_info(name).sha or ""
     except Exception:
-        # Where this matters (a data set that is not in the cache), reading it says what is wrong.
+        # The client lets the errors of its HTTP library through, which have no common base. Offline
+        # there is no revision to ask for; where the data set itself is missing, reading it says so.
         return ""
 
 
@@ -149,6 +150,7 @@ def _records(stream: Any, place: str) -> Callable[[int], Iterator[dict[str, Any]
         try:
             yield from stream.skip(skip)
         except Exception as error:
+            # As below: many readers, dozens of types, and the user's data set is the cause.
             raise DataError(f"{place} cannot be read ({_first_line(error)})") from None
 
     return read

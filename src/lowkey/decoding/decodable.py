@@ -69,6 +69,7 @@ class Hypothesis:
 R = TypeVar("R", bound="Rows")
 
 
+@dataclass(frozen=True)
 class Rows:
     """A state whose every field has the row as its first axis: one function moves them all."""
 
@@ -81,7 +82,7 @@ class Rows:
         Returns:
             The state of those rows.
         """
-        parts = (getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
+        parts = (getattr(self, field.name) for field in fields(self))
         moved = (part.move(rows) if isinstance(part, Rows) else part[rows] for part in parts)
         return type(self)(*moved)
 
