@@ -1,6 +1,7 @@
 """Our encoder against transformers' BERT, on random tiny models and on one real checkpoint."""
 
 import importlib.util
+from dataclasses import replace
 
 import pytest
 import tiny
@@ -10,6 +11,7 @@ from torch import Tensor
 from lowkey.hf.bert import load_classifier, load_encoder, save_classifier
 from lowkey.hf.bert_names import BERT_NAMES
 from lowkey.hf.config import read_config
+from lowkey.hf.encoder_families import FAMILIES
 from lowkey.hf.names import NameMap
 from lowkey.models.encoder import Encoder
 from lowkey.nn.layout import SequenceLayout
@@ -110,7 +112,9 @@ def test_two_swapped_rows_of_the_table_are_noticed(tmp_path, monkeypatch, first,
     rows = dict(BERT_NAMES.rows)
     one, other = f"encoder.blocks.{{}}.{first}", f"encoder.blocks.{{}}.{second}"
     rows[one], rows[other] = rows[other], rows[one]
-    monkeypatch.setattr("lowkey.hf.bert_names.BERT_NAMES", NameMap(list(rows.items())))
+    bert = FAMILIES["bert"]
+    swapped = replace(bert.adapters, names=NameMap(list(rows.items())))
+    monkeypatch.setitem(FAMILIES, "bert", replace(bert, adapters=swapped))
     batch = padded_batch(theirs.config.vocab_size, 2, [5, 9])
     assert largest_difference(theirs, load_encoder(tmp_path).eval(), batch) > 1e-2
 

@@ -1,7 +1,8 @@
 import pytest
 import tiny
 
-from lowkey.hf.bert_names import BERT_NAMES, our_name
+from lowkey.hf.bert_names import BERT_NAMES
+from lowkey.hf.encoder_families import FAMILIES
 from lowkey.hf.names import NameMap
 
 
@@ -64,4 +65,4 @@ def test_an_ambiguous_table_is_refused(rows):
     ],
 )
 def test_declared_exceptions_of_bert(key, name):
-    assert our_name(key) == name
+    assert FAMILIES["bert"].ours(key) == name

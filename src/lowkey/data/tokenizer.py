@@ -10,7 +10,8 @@ from jaxtyping import UInt8
 from tokenizers.processors import TemplateProcessing
 
 from lowkey.data.flat import FlatSequences
-from lowkey.data.tokenizer_files import FRAMES, TOKENIZER_FILE, native_errors, open_tokenizer
+from lowkey.data.frames import FRAMES, pair_frame
+from lowkey.data.tokenizer_files import TOKENIZER_FILE, native_errors, open_tokenizer
 from lowkey.errors import DataError
 from lowkey.files import write_text
 
@@ -62,7 +63,7 @@ class TextTokenizer:
         self._tokenizer.no_truncation()
         self._tokenizer.post_processor = TemplateProcessing(
             single=f"{begin} $A {end}",
-            pair=f"{begin} $A {end} $B:1 {end}:1",
+            pair=pair_frame(begin, end),
             special_tokens=[(begin, self.begin_id), (end, self.end_id)],
         )
 

@@ -6,13 +6,14 @@ an allow-list of parts, with their dangerous numbers bounded, before the library
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import tokenizers
 
+from lowkey.data.frames import check_template
 from lowkey.errors import DataError, LowkeyError, MissingInputError, shown
 from lowkey.files import MIB, read_json, read_text
 
@@ -23,21 +24,18 @@ MAX_BYTES = 64 * MIB
 MAX_CHARS_PER_WORD = 200
 """WordPiece tries every piece of a word: its time grows with the square of the word's length."""
 
-FRAMES = (("[CLS]", "[SEP]", "[UNK]"), ("<s>", "</s>", "<unk>"))
-"""The begin, end and unknown tokens of BERT's tokenizers and of those trained here."""
-
 _PARTS = {
     "model": {"WordPiece", "WordLevel", "BPE", "Unigram"},
     "normalizer": {
         *("Sequence", "BertNormalizer", "Lowercase", "StripAccents", "Strip"),
-        *("NFC", "NFD", "NFKC", "NFKD"),
+        *("NFC", "NFD", "NFKC", "NFKD", "Precompiled"),
     },
     "pre_tokenizer": {
         *("Sequence", "BertPreTokenizer", "Whitespace", "WhitespaceSplit", "Punctuation"),
-        *("Digits", "Metaspace", "FixedLength"),
+        *("Digits", "Metaspace", "FixedLength", "ByteLevel"),
     },
-    "decoder": {"WordPiece", "Metaspace", "Fuse", "BPEDecoder"},
-    "post_processor": {"TemplateProcessing", "BertProcessing"},
+    "decoder": {"WordPiece", "Metaspace", "Fuse", "BPEDecoder", "ByteLevel"},
+    "post_processor": {"TemplateProcessing", "BertProcessing", "RobertaProcessing"},
 }
 _SEQUENCES = {"normalizer": "normalizers", "pre_tokenizer": "pretokenizers"}
 
@@ -154,29 +152,7 @@ def _check_part(name: str, part: Any, path: Path) -> None:
     if kind == "FixedLength" and not (isinstance(part.get("length"), int) and part["length"] > 0):
         raise DataError("FixedLength needs a length of at least 1", where=str(path))
     if kind == "TemplateProcessing":
-        _check_template(part, path)
-
-
-def _check_template(part: Mapping[str, Any], path: Path) -> None:
-    """Refuses a frame of special tokens other than BERT's, which all our tokenizers get."""
-    frames = [
-        [_template(begin, "A", end), _template(begin, "A", end, "B", end)]
-        for begin, end, _ in FRAMES
-    ]
-    if [part.get("single"), part.get("pair")] not in frames:
-        raise DataError(
-            "its special tokens do not stand as in BERT: [CLS] A [SEP] and [CLS] A [SEP] B [SEP]",
-            where=str(path),
-        )
-
-
-def _template(*parts: str) -> list[dict[str, Any]]:
-    """Writes a frame as the library stores it; the second text and its end are segment 1."""
-    pieces = []
-    for i, part in enumerate(parts):
-        kind = "Sequence" if part in ("A", "B") else "SpecialToken"
-        pieces.append({kind: {"id": part, "type_id": int(i > 2)}})
-    return pieces
+        check_template(part, path)
 
 
 def _bert_document(path: Path) -> dict[str, Any]:

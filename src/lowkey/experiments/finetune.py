@@ -215,7 +215,7 @@ def _conclude(
     scores = reloaded.score(examples)
     session.tracker.log(fit.step, {f"{name}/{k}": score.value for k, score in scores.items()})
     trainable = sum(p.numel() for p in learner.model.parameters() if p.requires_grad)
-    head = sum(p.numel() for p in reloaded.model.classifier.parameters())
+    head = sum(p.numel() for module in reloaded.model.head for p in module.parameters())
     counts = {
         "parameters": sum(p.numel() for p in learner.model.parameters()),
         "trainable_parameters": trainable,

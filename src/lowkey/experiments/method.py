@@ -1,6 +1,6 @@
 """What of a pretrained encoder is trained: the one place where the methods differ."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -8,7 +8,8 @@ import torch
 from lowkey.errors import ConfigError, did_you_mean
 from lowkey.experiments.config import FinetuneRecipe
 from lowkey.files import tensor_infos
-from lowkey.hf.adapter_families import BERT
+from lowkey.hf.adapter_families import Family
+from lowkey.hf.encoder_families import FAMILIES
 from lowkey.hf.model_folder import WEIGHTS
 from lowkey.lora.config import LoRAConfig
 from lowkey.lora.inject import inject
@@ -41,36 +42,41 @@ def make_trainable(
         ConfigError: If LoRA's options name modules that are not there or cannot be saved, or
             leave out the head.
     """
-    new_pooler = not any("pooler." in name for name in tensor_infos(base / WEIGHTS))
+    pooler = model.encoder.pooler
+    new_pooler = pooler is not None and not any(
+        "pooler." in name for name in tensor_infos(base / WEIGHTS)
+    )
     if recipe.method == "lora":
-        config = _whole(recipe.lora, new_pooler)
+        new = ["pooler"] if new_pooler else []
+        if model.transform is not None:
+            new.append("transform")
+        config = _whole(recipe.lora, new, FAMILIES[model.encoder.config.family].adapters)
         say(str(inject(model, config, generator)))
         return config
     if recipe.method == "head":
         model.requires_grad_(False)
-        model.classifier.requires_grad_(True)
-        if new_pooler:
-            model.get_submodule("encoder.pooler").requires_grad_(True)
+        for module in model.head:
+            module.requires_grad_(True)
+        if pooler is not None and new_pooler:
+            pooler.requires_grad_(True)
     return None
 
 
-def _whole(config: LoRAConfig, new_pooler: bool) -> LoRAConfig:
+def _whole(config: LoRAConfig, new: Sequence[str], family: Family) -> LoRAConfig:
     """Makes sure that the modules trained whole can be saved, and that none is forgotten."""
     key, modules = "lora.modules_to_save", list(config.modules_to_save)
+    known = [name.rpartition(".")[2] for held in family.saved_modules.values() for name in held]
     for name in modules:
-        if name not in BERT.saved_modules:
-            near = did_you_mean(name.rpartition(".")[2], BERT.saved_modules)
+        if name not in known:
+            near = did_you_mean(name.rpartition(".")[2], known)
             raise ConfigError(
                 f"{key} holds {name}, which an adapter cannot hold",
-                fix=f"did you mean {near}?"
-                if near
-                else f"there are {', '.join(BERT.saved_modules)}",
+                fix=f"did you mean {near}?" if near else f"there are {', '.join(known)}",
             )
     if "classifier" not in modules:
         raise ConfigError(
             f"{key} leaves out classifier: the new head would be neither trained nor saved",
             fix=f"set {key} to [{', '.join(['classifier', *modules])}]",
         )
-    if new_pooler and "pooler" not in modules:
-        modules.append("pooler")
+    modules += [name for name in new if name not in modules]
     return config.model_copy(update={"modules_to_save": modules})

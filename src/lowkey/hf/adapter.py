@@ -43,10 +43,12 @@ def save_adapter(
         CannotWriteError: If a file cannot be written.
     """
     adapted = adapters(model)
-    strange = set(lora_config.modules_to_save) - family.saved_modules.keys()
-    if not adapted or strange:
-        raise ValueError(f"cannot save {len(adapted)} adapted modules with {sorted(strange)}")
-    whole = tuple(f"{family.saved_modules[module]}." for module in lora_config.modules_to_save)
+    saved = family.saved_names(lora_config.modules_to_save)
+    if not adapted or saved is None:
+        raise ValueError(
+            f"cannot save {len(adapted)} adapted modules with {lora_config.modules_to_save}"
+        )
+    whole = tuple(f"{ours}." for name in saved for ours in family.saved_modules[name])
     state = model.state_dict()
     kept = [name for name in state if ".lora_" in name or name.startswith(whole)]
     # A parameter of the model itself, such as a bias of the outputs, is of no module.
@@ -56,6 +58,7 @@ def save_adapter(
         target_modules=_endings(
             {family.theirs(name) for name in adapted}, {family.theirs(name) for name in others}
         ),
+        modules_to_save=saved,
         base_name=base_name,
         task_type=family.task_type,
     )
@@ -88,7 +91,7 @@ def load_adapter(model: nn.Module, folder: Path, family: Family = BERT) -> LoRAC
     config = read_adapter_config(folder)
     infos = tensor_infos(_weights_file(folder))
     whole = _modules_to_save(config, folder, family)
-    inside = tuple(f"{family.saved_modules[module]}." for module in whole)
+    inside = tuple(f"{module}." for module in whole)
     linears = {
         name: module
         for name, module in model.named_modules()
@@ -151,7 +154,8 @@ def _modules_to_save(config: AdapterConfigFile, folder: Path, family: Family) ->
                 where=str(folder / ADAPTER_CONFIG),
                 fix=f"lowkey loads {', '.join(family.saved_modules) or 'none'}",
             )
-    return [name for name in wanted if name in family.saved_modules]
+    ours = (module for name in wanted for module in family.saved_modules.get(name, ()))
+    return list(dict.fromkeys(ours))
 
 
 def _targets(

@@ -94,14 +94,16 @@ def adapter_json(
     config: LoRAConfig,
     *,
     target_modules: Sequence[str],
+    modules_to_save: Sequence[str],
     base_name: str,
     task_type: str,
 ) -> dict[str, Any]:
     """Describes an adapter in peft's words.
 
     Args:
-        config: Rank, scaling, dropout and the modules saved whole.
+        config: Rank, scaling and dropout.
         target_modules: The adapted modules, by their Hugging Face names or unique endings of them.
+        modules_to_save: The modules saved whole, by their names.
         base_name: Name or folder of the model it was trained on.
         task_type: peft's name of the task, such as ``SEQ_CLS``.
 
@@ -119,7 +121,7 @@ def adapter_json(
         "lora_alpha": int(alpha) if alpha == int(alpha) else alpha,
         "lora_dropout": config.lora_dropout,
         "target_modules": list(target_modules),
-        "modules_to_save": config.modules_to_save or None,
+        "modules_to_save": list(modules_to_save) or None,
         "use_rslora": config.use_rslora,
         "bias": "none",
         "fan_in_fan_out": False,

@@ -1,11 +1,12 @@
 """What adapters of each kind of model are called in PEFT's files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lowkey.hf.bert_names import BERT_NAMES
 from lowkey.hf.marian_names import MARIAN_NAMES
 from lowkey.hf.names import NameMap
+from lowkey.lora.inject import matches
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,8 @@ class Family:
         names: The table of module names; None where theirs are ours.
         root: What an adapter of the bare model leaves out in front of its names.
         heads: First parts of names that never have the root.
-        saved_modules: The modules an adapter may hold whole: the name in both libraries, and
-            where ours is.
+        saved_modules: The modules an adapter may hold whole: their name, and which of ours are
+            in it.
         absent_modules: Modules that peft lists and this kind of model does not have.
     """
 
@@ -28,7 +29,7 @@ class Family:
     names: NameMap | None = None
     root: str = ""
     heads: tuple[str, ...] = ()
-    saved_modules: Mapping[str, str] = field(default_factory=dict)
+    saved_modules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     absent_modules: frozenset[str] = frozenset()
 
     def theirs(self, name: str) -> str:
@@ -62,6 +63,23 @@ class Family:
         whole = name.startswith((self.root, *self.heads))
         return self.names.ours(name if whole else f"{self.root}{name}")
 
+    def saved_names(self, modules: Sequence[str]) -> list[str] | None:
+        """Translates the modules that an adapter is to hold whole.
+
+        Args:
+            modules: Our modules, by their whole names or last parts.
+
+        Returns:
+            Their names; None if these modules are not ones that an adapter can hold.
+        """
+        ours = [name for held in self.saved_modules.values() for name in held]
+        if any(all(not matches(name, module) for name in ours) for module in modules):
+            return None
+        wanted = {name for name in ours if any(matches(name, module) for module in modules)}
+        found = [name for name, held in self.saved_modules.items() if wanted >= set(held)]
+        held = {name for theirs in found for name in self.saved_modules[theirs]}
+        return found if held == wanted else None
+
 
 BERT = Family(
     title="BERT",
@@ -69,7 +87,7 @@ BERT = Family(
     names=BERT_NAMES,
     root="bert.",
     heads=("classifier.",),
-    saved_modules={"classifier": "classifier", "pooler": "encoder.pooler"},
+    saved_modules={"classifier": ("classifier",), "pooler": ("encoder.pooler",)},
     # A head of other families, which peft adds whenever the task is SEQ_CLS.
     absent_modules=frozenset({"score"}),
 )

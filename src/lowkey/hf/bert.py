@@ -1,4 +1,4 @@
-"""BERT checkpoints: from a Hugging Face folder to our encoder and back, bit for bit."""
+"""Checkpoints of BERT's families: from a Hugging Face folder to our encoder and back."""
 
 import logging
 import re
@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from lowkey.errors import DataError
 from lowkey.files import TensorInfo, tensor_infos, write_json, write_tensors
-from lowkey.hf.bert_names import BERT_NAMES, our_name
-from lowkey.hf.config import CLASSIFIER, BertConfigFile, config_json, read_config
+from lowkey.hf.config import config_json, read_config
+from lowkey.hf.encoder_families import FAMILIES, EncoderNames
+from lowkey.hf.encoder_schemas import EncoderConfigFile
 from lowkey.hf.model_folder import CONFIG, WEIGHTS, check_model_folder, make_folder
 from lowkey.hf.weights import check_budget, match, read_matched
 from lowkey.lora.inject import adapters
@@ -21,13 +22,13 @@ from lowkey.models.heads import SequenceClassifier
 
 logger = logging.getLogger(__name__)
 
-_POOLER = "encoder.pooler."
-_CLASSIFIER = "classifier."
+_POOLER, _CLASSIFIER = "encoder.pooler.", "classifier."
+_HEAD = ("transform.", _CLASSIFIER)
 _MISMATCH = "the download is incomplete, or config and weights are of two models"
 
 
 def load_encoder(folder: Path, *, generator: torch.Generator | None = None) -> Encoder:
-    """Loads the encoder of any BERT checkpoint; its heads are left out.
+    """Loads the encoder of a checkpoint of any family; its heads are left out.
 
     Args:
         folder: A model folder.
@@ -38,13 +39,15 @@ def load_encoder(folder: Path, *, generator: torch.Generator | None = None) -> E
 
     Raises:
         MissingInputError: If the folder is no model folder.
-        DataError: If config and weights are not a BERT, or not the same one.
+        DataError: If config and weights are not of one family, or not the same model.
     """
     config, infos = _open(folder)
+    names = FAMILIES[config.model_type]
     with torch.device("meta"):
         encoder = Encoder(config.encoder)
     holder = nn.ModuleDict({"encoder": encoder})
-    _fill(holder, folder, {k: i for k, i in infos.items() if not k.startswith(_CLASSIFIER)})
+    kept = {key: info for key, info in infos.items() if not key.startswith(names.adapters.heads)}
+    _fill(holder, folder, kept, names)
     _draw_missing(holder, folder, generator)
     return encoder
 
@@ -65,66 +68,95 @@ def load_classifier(
 
     Raises:
         MissingInputError: If the folder is no model folder.
-        DataError: If config and weights are not a BERT, or not the same one, or if no number of
-            labels is given and there is no classifier.
+        DataError: If config and weights are not of one family, or not the same model, or if no
+            number of labels is given and there is no classifier.
     """
     config, infos = _open(folder)
-    heads = [info for key, info in infos.items() if key.startswith(_CLASSIFIER) and info.shape]
-    saved_labels = heads[0].shape[0] if heads and config.has_classifier else None
+    names = FAMILIES[config.model_type]
+    saved_labels = _saved_labels(config, infos, names)
     if num_labels is None:
         if not saved_labels:
-            raise DataError(
-                f"the model is no {CLASSIFIER}", where=str(folder), fix="train it first"
-            )
+            what = f"the model is no {names.classifier}"
+            raise DataError(what, where=str(folder), fix="train it first")
         num_labels = saved_labels
+    # A transform in front of the classifier takes the pooler's place.
+    sizes = config.encoder.model_copy(
+        update={"pooler": config.encoder.pooler and names.transform is None}
+    )
     with torch.device("meta"):
-        model = SequenceClassifier(Encoder(config.encoder), num_labels, config.head_dropout)
+        model = SequenceClassifier(
+            Encoder(sizes),
+            num_labels,
+            config.head_dropout,
+            transform=names.transform,
+            transform_dropout=config.head_dropout if names.drops_before_transform else 0.0,
+        )
     if saved_labels != num_labels:
-        infos = {key: info for key, info in infos.items() if not key.startswith(_CLASSIFIER)}
-    _fill(model, folder, infos)
+        infos = {k: info for k, info in infos.items() if not k.startswith(names.adapters.heads)}
+    _fill(model, folder, infos, names)
     _draw_missing(model, folder, generator)
     return model
 
 
-def _open(folder: Path) -> tuple[BertConfigFile, dict[str, TensorInfo]]:
+def _saved_labels(
+    config: EncoderConfigFile, infos: Mapping[str, TensorInfo], names: EncoderNames
+) -> int | None:
+    """The labels of a classifier of texts among the weights; a tagger's head has the same name."""
+    if config.architectures and names.classifier not in config.architectures:
+        return None
+    info = infos.get(names.theirs(f"{_CLASSIFIER}weight"))
+    return info.shape[0] if info and info.shape else None
+
+
+def _open(folder: Path) -> tuple[EncoderConfigFile, dict[str, TensorInfo]]:
     """Reads config and header, and compares their layers before a model is made of them."""
     check_model_folder(folder)
     config = read_config(folder)
+    names = FAMILIES[config.model_type]
     infos = tensor_infos(folder / WEIGHTS)
-    layer = re.compile(r"(?:bert\.)?encoder\.layer\.([0-9]{1,6})\.")
+    root, layers = re.escape(names.adapters.root), re.escape(names.layers)
+    layer = re.compile(rf"(?:{root})?{layers}\.([0-9]{{1,6}})\.")
     found = [int(hit[1]) for key in infos if (hit := layer.match(key))]
-    wanted, held = set(range(config.num_hidden_layers)), set(found)
+    wanted, held = set(range(config.encoder.num_layers)), set(found)
     if wanted != held:
         verb, odd = ("missing", wanted - held) if wanted - held else ("too many", held - wanted)
         each = found.count(min(held)) if held else 0
         which = f"{min(odd)}" if len(odd) == 1 else f"{min(odd)}-{max(odd)}"
         raise DataError(
             f"config.json says {len(wanted)} layers, the weights hold {len(held)} "
-            f"({verb}: encoder.layer.{which}.*, {len(odd) * each} tensors)",
+            f"({verb}: {names.layers}.{which}.*, {len(odd) * each} tensors)",
             where=str(folder),
             fix=_MISMATCH,
         )
     return config, infos
 
 
-def _fill(model: nn.Module, folder: Path, infos: Mapping[str, TensorInfo]) -> None:
+def _fill(
+    model: nn.Module, folder: Path, infos: Mapping[str, TensorInfo], names: EncoderNames
+) -> None:
     """Puts the file's tensors into a model on the meta device; only whole heads may stay there."""
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     check_budget(shapes.values(), where=str(folder / CONFIG))
-    for part in (_POOLER, _CLASSIFIER):
-        if not any(_is_of(part, key) for key in infos):
+    pooled = any(name.startswith(_POOLER) for name in shapes)
+    for part in (_POOLER, _HEAD):
+        if not any(_is_of(part, key, names) for key in infos):
             shapes = {name: shape for name, shape in shapes.items() if not name.startswith(part)}
+
+    def ours(key: str) -> str | None:
+        # A pooler in front of a head that does without one is left out, as transformers does.
+        return None if not pooled and _is_of(_POOLER, key, names) else names.ours(key)
+
     path = folder / WEIGHTS
-    keys = match(infos, shapes, our_name, BERT_NAMES.theirs, where=str(path), fix=_MISMATCH)
+    keys = match(infos, shapes, ours, names.theirs, where=str(path), fix=_MISMATCH)
     left_out = sorted(set(infos) - set(keys.values()))
     if left_out:
         logger.info("%s: left out %d tensors (%s, ...)", path, len(left_out), left_out[0])
     model.load_state_dict(read_matched(path, keys), strict=False, assign=True)
 
 
-def _is_of(part: str, key: str) -> bool:
+def _is_of(part: str | tuple[str, ...], key: str, names: EncoderNames) -> bool:
     try:
-        return (our_name(key) or "").startswith(part)
+        return (names.ours(key) or "").startswith(part)
     except KeyError:
         return False
 
@@ -142,7 +174,7 @@ def _draw_missing(model: nn.Module, folder: Path, generator: torch.Generator | N
 
 
 def save_encoder(encoder: Encoder, folder: Path, *, pad_token_id: int | None = 0) -> None:
-    """Writes an encoder as transformers saves a ``BertModel``.
+    """Writes an encoder as transformers saves one of its family, such as a ``BertModel``.
 
     Args:
         encoder: The encoder, without unmerged adapters.
@@ -153,8 +185,9 @@ def save_encoder(encoder: Encoder, folder: Path, *, pad_token_id: int | None = 0
         ValueError: If an adapter is not merged.
         CannotWriteError: If a file cannot be written.
     """
-    theirs = _their_state(nn.ModuleDict({"encoder": encoder}))
-    bare = {name.removeprefix("bert."): tensor for name, tensor in theirs.items()}
+    names = FAMILIES[encoder.config.family]
+    theirs = _their_state(nn.ModuleDict({"encoder": encoder}), names)
+    bare = {name.removeprefix(names.adapters.root): tensor for name, tensor in theirs.items()}
     _save(folder, config_json(encoder.config, pad_token_id=pad_token_id), bare)
 
 
@@ -166,7 +199,7 @@ def save_classifier(
     problem_type: str = "single_label_classification",
     pad_token_id: int | None = 0,
 ) -> None:
-    """Writes a classifier as transformers saves a ``BertForSequenceClassification``.
+    """Writes a classifier as transformers saves its family's, ``BertForSequenceClassification``.
 
     Args:
         model: The classifier, without unmerged adapters.
@@ -189,16 +222,14 @@ def save_classifier(
         problem_type=problem_type,
         head_dropout=model.dropout.p,
     )
-    _save(folder, config, _their_state(model))
+    _save(folder, config, _their_state(model, FAMILIES[model.encoder.config.family]))
 
 
-def _their_state(model: nn.Module) -> dict[str, Tensor]:
+def _their_state(model: nn.Module, names: EncoderNames) -> dict[str, Tensor]:
     if not all(module.merged for module in adapters(model).values()):
-        raise ValueError("merge the adapters first: a plain BERT has no place for them")
+        raise ValueError("merge the adapters first: a plain model has no place for them")
     state = model.state_dict()
-    return {
-        BERT_NAMES.theirs(n): tensor.float() for n, tensor in state.items() if ".lora_" not in n
-    }
+    return {names.theirs(n): tensor.float() for n, tensor in state.items() if ".lora_" not in n}
 
 
 def _save(folder: Path, config: dict[str, Any], state: Mapping[str, Tensor]) -> None:

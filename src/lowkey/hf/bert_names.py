@@ -1,4 +1,4 @@
-"""The names of BERT's parameters, ours and Hugging Face's, and the exceptions we know of."""
+"""The names of BERT's modules, ours and Hugging Face's; other families keep most of them."""
 
 from lowkey.hf.names import NameMap
 
@@ -25,33 +25,3 @@ BERT_NAMES = NameMap(
 
 OLD_ENDINGS = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 """Checkpoints converted from TensorFlow before 2019 keep its names for the norms."""
-
-NOT_PARAMETERS = ("bert.embeddings.position_ids",)
-"""0, 1, 2 and so on: transformers before 4.31 saved this buffer."""
-
-OTHER_HEADS = ("cls.", "qa_outputs.")
-"""Heads for pre-training and for answering questions: no part of an encoder or a classifier."""
-
-
-def our_name(key: str) -> str | None:
-    """Translates a key of a BERT checkpoint, whatever its age and architecture.
-
-    Args:
-        key: Name of a tensor; a bare ``BertModel`` saves it without the leading ``bert.``.
-
-    Returns:
-        Our name of the parameter; None for a tensor that no encoder or classifier has.
-
-    Raises:
-        KeyError: If the key is none of BERT's.
-    """
-    if key.startswith(OTHER_HEADS):
-        return None
-    if not key.startswith(("bert.", "classifier.")):
-        key = f"bert.{key}"
-    if key in NOT_PARAMETERS:
-        return None
-    for old, new in OLD_ENDINGS.items():
-        if key.endswith(f".{old}"):
-            key = key.removesuffix(old) + new
-    return BERT_NAMES.ours(key)

@@ -13,6 +13,7 @@ Vocabulary = Annotated[int, Field(ge=1, le=10_000_000)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Activation = Literal["relu", "gelu", "gelu_new", "silu"]
 Positions = Literal["sinusoidal", "learned", "rotary"]
+EncoderFamily = Literal["bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra"]
 
 
 def refuse_uneven_heads(d_model: int, num_heads: int, key: str = "num_heads") -> None:
@@ -88,12 +89,19 @@ class EncoderConfig(_Network):
 
     Args:
         vocab_size: Number of tokens.
+        family: The published family whose files hold such encoders; it changes no computation.
         d_model: Width, in features.
+        embedding_size: Width of the embeddings, which a linear map brings to ``d_model`` (ELECTRA);
+            None: ``d_model``, without a map.
         num_layers: Number of blocks.
         num_heads: Attention heads; a divisor of ``d_model``.
         d_ff: Width of the feed-forward network.
         max_positions: Longest sentence, in tokens.
-        num_segments: Number of segments (the texts of a pair).
+        position_offset: Row of the position table that the first token takes; RoBERTa leaves the
+            rows up to its padding token's id unused.
+        num_segments: Number of segments (the texts of a pair); 0: no segment is added.
+        pooler: Whether BERT's pooler stands beside the blocks; without one the first token alone
+            summarises a sentence.
         activation: Non-linearity of the feed-forward network.
         norm_eps: What layer normalisation adds to the variance.
         dropout: Probability that one hidden feature is dropped.
@@ -102,7 +110,11 @@ class EncoderConfig(_Network):
 
     vocab_size: Vocabulary
     num_layers: Count
-    num_segments: Count = 2
+    family: EncoderFamily = "bert"
+    embedding_size: Width | None = None
+    position_offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    num_segments: Annotated[int, Field(ge=0, le=1024)] = 2
+    pooler: bool = True
     activation: Activation = "gelu"
     norm_eps: Annotated[float, Field(gt=0, le=0.1)] = 1e-12
 

@@ -78,9 +78,11 @@ class Encoder(nn.Module):
             config.num_segments,
             config.norm_eps,
             config.dropout,
+            width=config.embedding_size,
+            position_offset=config.position_offset,
         )
         self.blocks = nn.ModuleList(EncoderBlock(shape) for _ in range(config.num_layers))
-        self.pooler = Pooler(config.d_model)
+        self.pooler = Pooler(config.d_model) if config.pooler else None
         self.apply(initialise_as_bert)
 
     def compute_in(self, dtype: torch.dtype) -> "Encoder":
@@ -137,7 +139,7 @@ class Encoder(nn.Module):
     def pool(
         self, hidden: Float[Tensor, "tokens d_model"], layout: SequenceLayout
     ) -> Float[Tensor, "sentences d_model"]:
-        """Summarises each sentence in one vector.
+        """Summarises each sentence by its first token, through the pooler if there is one.
 
         Args:
             hidden: Last hidden states.
@@ -146,7 +148,7 @@ class Encoder(nn.Module):
         Returns:
             One row per sentence.
         """
-        return self.pooler(hidden, layout)
+        return hidden[layout.starts] if self.pooler is None else self.pooler(hidden, layout)
 
 
 def initialise_as_bert(module: nn.Module) -> None:

@@ -1,5 +1,7 @@
 """What stands on an encoder to solve a task."""
 
+from typing import Literal
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -9,22 +11,55 @@ from lowkey.nn.dropout import Dropout
 from lowkey.nn.layout import SequenceLayout
 from lowkey.nn.linear import Linear
 
+Transform = Literal["tanh", "gelu", "relu"]
+_TRANSFORMS = {"tanh": torch.tanh, "gelu": nn.functional.gelu, "relu": torch.relu}
+
 
 class SequenceClassifier(nn.Module):
     """One score per label for each text or pair of texts; with one label, a regression.
+
+    BERT's head is one linear map on the pooled sentence. The encoders that were published without
+    a pooler bring a map of their own, the transform:
+
+        logits = classifier(dropout(activation(transform(first token))))
 
     Args:
         encoder: The encoder.
         num_labels: Number of labels; 1 for a regression.
         dropout: Probability that one feature of the pooled text is dropped.
+        transform: Non-linearity after the transform (tanh in RoBERTa, gelu in ELECTRA, relu in
+            DistilBERT); None: there is no transform.
+        transform_dropout: Probability that one feature is dropped before the transform.
+
+    References:
+        Devlin et al., "BERT", 2019, section 4.1; the transforms as the families' published code
+        has them.
     """
 
-    def __init__(self, encoder: Encoder, num_labels: int, dropout: float = 0.1):
+    def __init__(
+        self,
+        encoder: Encoder,
+        num_labels: int,
+        dropout: float = 0.1,
+        *,
+        transform: Transform | None = None,
+        transform_dropout: float = 0.0,
+    ):
         super().__init__()
         self.encoder = encoder
+        d_model = encoder.config.d_model
+        self.activation = transform
+        self.transform = None if transform is None else Linear(d_model, d_model)
+        self.transform_dropout = Dropout(transform_dropout)
         self.dropout = Dropout(dropout)
-        self.classifier = Linear(encoder.config.d_model, num_labels)
-        initialise_as_bert(self.classifier)
+        self.classifier = Linear(d_model, num_labels)
+        for module in self.head:
+            initialise_as_bert(module)
+
+    @property
+    def head(self) -> list[nn.Module]:
+        """The modules that a task trains from nothing."""
+        return [m for m in (self.transform, self.classifier) if m is not None]
 
     def compute_in(self, dtype: torch.dtype) -> "SequenceClassifier":
         """Chooses the precision of the activations; the weights stay in theirs.
@@ -55,5 +90,8 @@ class SequenceClassifier(nn.Module):
             Logits in fp32, whatever the encoder computes in: the head is small and last.
         """
         hidden = self.encoder(input_ids, layout, segment_ids)
-        pooled = self.encoder.pool(hidden, layout)
-        return self.classifier(self.dropout(pooled.float()))
+        pooled = self.encoder.pool(hidden, layout).float()
+        if self.transform is not None and self.activation is not None:
+            transformed = self.transform(self.transform_dropout(pooled))
+            pooled = _TRANSFORMS[self.activation](transformed)
+        return self.classifier(self.dropout(pooled))

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lowkey.nn.dropout import Dropout
-from lowkey.nn.linear import Embedding, LayerNorm, normal_
+from lowkey.nn.linear import Embedding, LayerNorm, Linear, normal_
 from lowkey.nn.positions import LearnedPositions, SinusoidalPositions
 
 
@@ -91,12 +91,15 @@ class EncoderEmbeddings(nn.Module):
         vocab_size: Number of tokens.
         d_model: Width, in features.
         max_positions: Longest sentence, in tokens.
-        num_segments: Number of segments (the texts of a pair).
+        num_segments: Number of segments (the texts of a pair); 0: none is added.
         norm_eps: What layer normalisation adds to the variance.
         dropout: Probability that one feature is dropped in training.
+        width: Width of the tables, if it is not ``d_model``; a linear map follows them then.
+        position_offset: Row of the position table for the first token.
 
     References:
         Devlin et al., "BERT", 2019, section 3 and figure 2.
+        Clark et al., "ELECTRA", 2020, section 3.2 (narrower embeddings and their projection).
     """
 
     def __init__(
@@ -107,13 +110,19 @@ class EncoderEmbeddings(nn.Module):
         num_segments: int,
         norm_eps: float,
         dropout: float,
+        *,
+        width: int | None = None,
+        position_offset: int = 0,
     ):
         super().__init__()
-        self.token = Embedding(vocab_size, d_model)
-        self.position = LearnedPositions(max_positions, d_model)
-        self.segment = Embedding(num_segments, d_model)
-        self.norm = LayerNorm(d_model, eps=norm_eps)
+        features = width or d_model
+        self.position_offset = position_offset
+        self.token = Embedding(vocab_size, features)
+        self.position = LearnedPositions(max_positions + position_offset, features)
+        self.segment = Embedding(num_segments, features) if num_segments else None
+        self.norm = LayerNorm(features, eps=norm_eps)
         self.dropout = Dropout(dropout)
+        self.projection = Linear(features, d_model) if features != d_model else None
         self.compute_dtype = torch.float32
 
     def forward(
@@ -132,12 +141,13 @@ class EncoderEmbeddings(nn.Module):
         Returns:
             One row per token.
         """
-        embedded = self.token(ids) + self.position(positions)
-        if segment_ids is None:
+        embedded = self.token(ids) + self.position(positions + self.position_offset)
+        if self.segment is not None and segment_ids is None:
             embedded = embedded + self.segment.weight[0]
-        else:
+        elif self.segment is not None:
             embedded = embedded + self.segment(segment_ids)
-        return self.dropout(self.norm(embedded.to(self.compute_dtype)))
+        hidden = self.dropout(self.norm(embedded.to(self.compute_dtype)))
+        return hidden if self.projection is None else self.projection(hidden)
 
 
 def tied_logits(

@@ -17,7 +17,9 @@ from lowkey.data.tokenizer import TextTokenizer
 from lowkey.errors import DataError
 from lowkey.files import write_json
 from lowkey.hf.adapter import load_adapter, save_adapter
+from lowkey.hf.adapter_families import Family
 from lowkey.hf.bert import load_classifier, save_classifier
+from lowkey.hf.encoder_families import FAMILIES
 from lowkey.lora.config import LoRAConfig
 from lowkey.metrics.classification import accuracy, f1_macro
 from lowkey.metrics.intervals import Score
@@ -29,7 +31,7 @@ from lowkey.pipelines.head import load_head, save_head
 
 # Large enough that matrix products dominate, small enough for a laptop's memory.
 BATCH_TOKENS = 8192
-_PADDING = "[PAD]"
+_PADDING = ("[PAD]", "<pad>")
 
 
 class TextClassifier:
@@ -91,7 +93,7 @@ class TextClassifier:
             base_folder = find_base(facts, folder, base)
             model = load_classifier(base_folder, num_labels)
             if facts.method == "lora":
-                lora_config = load_adapter(model, folder)
+                lora_config = load_adapter(model, folder, _family(model))
             else:
                 load_head(model, folder)
         model.compute_in(dtype).eval()
@@ -109,7 +111,13 @@ class TextClassifier:
         facts, model = self.facts, self.model
         if self.lora_config is not None:
             name = facts.base_model or ""
-            save_adapter(model, folder, lora_config=self.lora_config, base_name=name)
+            save_adapter(
+                model,
+                folder,
+                lora_config=self.lora_config,
+                base_name=name,
+                family=_family(model),
+            )
         elif facts.method == "head":
             save_head(model, folder)
         else:
@@ -146,8 +154,10 @@ class TextClassifier:
         self.tokenizer.save(folder)
         # Left to itself, transformers takes the tokenizer of a BERT for one that lower-cases.
         settings = {"tokenizer_class": "PreTrainedTokenizerFast"}
-        if _PADDING in self.tokenizer.tokens(range(self.tokenizer.vocab_size)):
-            settings["pad_token"] = _PADDING
+        tokens = self.tokenizer.tokens(range(self.tokenizer.vocab_size))
+        for padding in _PADDING:
+            if padding in tokens:
+                settings["pad_token"] = padding
         write_json(folder / "tokenizer_config.json", settings)
 
     def examples(self, rows: Rows) -> LabelledExamples:
@@ -242,3 +252,7 @@ class TextClassifier:
         names = self.facts.labels
         scores = dict(zip(names, probabilities.tolist(), strict=True))
         return {"label": names[int(probabilities.argmax())], "scores": scores}
+
+
+def _family(model: SequenceClassifier) -> Family:
+    return FAMILIES[model.encoder.config.family].adapters

@@ -7,7 +7,7 @@ from lowkey.files import read_tensors, tensor_infos, write_tensors
 from lowkey.models.heads import SequenceClassifier
 
 HEAD_FILE = "head.safetensors"
-_HEAD, _POOLER = "classifier.", "encoder.pooler."
+_HEAD, _POOLER = ("transform.", "classifier."), "encoder.pooler."
 
 
 def save_head(model: SequenceClassifier, folder: Path) -> None:

@@ -1,0 +1,60 @@
+"""The special tokens that stand around a text, or around two."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lowkey.errors import DataError
+
+FRAMES = (("[CLS]", "[SEP]", "[UNK]"), ("<s>", "</s>", "<unk>"))
+"""The begin, end and unknown tokens of BERT's tokenizers; of RoBERTa's and those trained here."""
+
+
+def pair_frame(begin: str, end: str) -> str:
+    """Says how two texts stand together, in the words of the ``tokenizers`` library.
+
+    Args:
+        begin: The begin token.
+        end: The end token.
+
+    Returns:
+        BERT's frame, in which the second text and its end are segment 1; RoBERTa's, which knows no
+        segments and puts two ends between the texts, where texts begin with ``<s>``.
+    """
+    if begin == "<s>":
+        return f"{begin} $A {end} {end} $B {end}"
+    return f"{begin} $A {end} $B:1 {end}:1"
+
+
+def check_template(part: Mapping[str, Any], path: Path) -> None:
+    """Refuses a frame of special tokens other than BERT's and RoBERTa's, which all ours get.
+
+    Args:
+        part: The ``TemplateProcessing`` of a ``tokenizer.json``.
+        path: The file, for messages.
+
+    Raises:
+        DataError: If its tokens stand otherwise.
+    """
+    frames = [
+        [_template(begin, "A", end), _template(begin, "A", end, "B", end, segments=segments)]
+        for begin, end, _ in FRAMES
+        for segments in (True, False)
+    ]
+    (begin, end, _) = FRAMES[1]
+    doubled = _template(begin, "A", end, end, "B", end, segments=False)
+    frames.append([_template(begin, "A", end), doubled])
+    if [part.get("single"), part.get("pair")] not in frames:
+        raise DataError(
+            "its special tokens do not stand as in BERT: [CLS] A [SEP] and [CLS] A [SEP] B [SEP]",
+            where=str(path),
+        )
+
+
+def _template(*parts: str, segments: bool = True) -> list[dict[str, Any]]:
+    """Writes a frame as the library stores it; with segments the second text is the second."""
+    pieces = []
+    for i, part in enumerate(parts):
+        kind = "Sequence" if part in ("A", "B") else "SpecialToken"
+        pieces.append({kind: {"id": part, "type_id": int(segments and i > 2)}})
+    return pieces
