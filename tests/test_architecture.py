@@ -39,6 +39,8 @@ ACROSS_MODULES = {
     "test_training_jobs.py",
     "test_wheel.py",
     "hf/test_hostile.py",
+    "hf/test_presets.py",
+    "experiments/test_families.py",
     "training/test_kill.py",
     "recipes/test_shipped_data.py",
     "recipes/test_toys.py",

@@ -11,8 +11,8 @@ from lowkey.hf.adapter_config import AdapterConfigFile, adapter_json, read_adapt
 from lowkey.hf.adapter_families import BERT, Family
 from lowkey.hf.model_folder import ADAPTER_CONFIG, make_folder
 from lowkey.hf.weights import match, read_matched
-from lowkey.lora.config import LoRAConfig
-from lowkey.lora.inject import adapters, inject, matches
+from lowkey.lora.config import LoRAConfig, matches
+from lowkey.lora.inject import adapters, inject
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 PREFIX = "base_model.model."

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from lowkey.hf.bert_names import BERT_NAMES
 from lowkey.hf.marian_names import MARIAN_NAMES
 from lowkey.hf.names import NameMap
-from lowkey.lora.inject import matches
+from lowkey.lora.config import matches
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from lowkey.hf.adapter_families import BERT, Family
 from lowkey.hf.bert_names import BERT_NAMES, OLD_ENDINGS
 from lowkey.hf.names import NameMap
-from lowkey.models.config import EncoderFamily
-from lowkey.models.heads import Transform
+from lowkey.models.config import EncoderFamily, Transform
 
 
 @dataclass(frozen=True)

@@ -59,3 +59,16 @@ class LoRAConfig(Config):
         """The names that must match: of a preset, those that every model has."""
         optional = SOMETIMES_THERE if self.is_preset else frozenset()
         return tuple(target for target in self.targets if target not in optional)
+
+
+def matches(name: str, target: str) -> bool:
+    """Says whether a module name is a target: the same, or ending in it after a dot.
+
+    Args:
+        name: Full name of a module.
+        target: A full name or its last parts.
+
+    Returns:
+        Whether it is one.
+    """
+    return name == target or name.endswith(f".{target}")

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from lowkey.errors import ConfigError, did_you_mean
-from lowkey.lora.config import TARGET_PRESETS, LoRAConfig
+from lowkey.lora.config import TARGET_PRESETS, LoRAConfig, matches
 from lowkey.lora.layer import LoRALinear
 
 
@@ -39,19 +39,6 @@ class InjectionReport:
             f" {self.adapter_parameters:,} parameters,{head}"
             f" {trainable / self.total_parameters:.2%} of {self.total_parameters:,}"
         )
-
-
-def matches(name: str, target: str) -> bool:
-    """Says whether a module name is a target: the same, or ending in it after a dot.
-
-    Args:
-        name: Full name of a module.
-        target: A full name or its last parts.
-
-    Returns:
-        Whether it is one.
-    """
-    return name == target or name.endswith(f".{target}")
 
 
 def inject(

@@ -1,17 +1,15 @@
 """What stands on an encoder to solve a task."""
 
-from typing import Literal
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from lowkey.models.config import Transform
 from lowkey.models.encoder import Encoder, initialise_as_bert
 from lowkey.nn.dropout import Dropout
 from lowkey.nn.layout import SequenceLayout
 from lowkey.nn.linear import Linear
 
-Transform = Literal["tanh", "gelu", "relu"]
 _TRANSFORMS = {"tanh": torch.tanh, "gelu": nn.functional.gelu, "relu": torch.relu}
 
 

@@ -17,7 +17,6 @@ from lowkey.data.tokenizer import TextTokenizer
 from lowkey.errors import DataError
 from lowkey.files import write_json
 from lowkey.hf.adapter import load_adapter, save_adapter
-from lowkey.hf.adapter_families import Family
 from lowkey.hf.bert import load_classifier, save_classifier
 from lowkey.hf.encoder_families import FAMILIES
 from lowkey.lora.config import LoRAConfig
@@ -93,7 +92,8 @@ class TextClassifier:
             base_folder = find_base(facts, folder, base)
             model = load_classifier(base_folder, num_labels)
             if facts.method == "lora":
-                lora_config = load_adapter(model, folder, _family(model))
+                family = FAMILIES[model.encoder.config.family].adapters
+                lora_config = load_adapter(model, folder, family)
             else:
                 load_head(model, folder)
         model.compute_in(dtype).eval()
@@ -110,14 +110,8 @@ class TextClassifier:
         """
         facts, model = self.facts, self.model
         if self.lora_config is not None:
-            name = facts.base_model or ""
-            save_adapter(
-                model,
-                folder,
-                lora_config=self.lora_config,
-                base_name=name,
-                family=_family(model),
-            )
+            name, family = facts.base_model or "", FAMILIES[model.encoder.config.family].adapters
+            save_adapter(model, folder, lora_config=self.lora_config, base_name=name, family=family)
         elif facts.method == "head":
             save_head(model, folder)
         else:
@@ -252,7 +246,3 @@ class TextClassifier:
         names = self.facts.labels
         scores = dict(zip(names, probabilities.tolist(), strict=True))
         return {"label": names[int(probabilities.argmax())], "scores": scores}
-
-
-def _family(model: SequenceClassifier) -> Family:
-    return FAMILIES[model.encoder.config.family].adapters
