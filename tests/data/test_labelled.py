@@ -3,6 +3,7 @@
 from itertools import chain
 
 import pytest
+import tiny
 import torch
 
 from lowkey.data.config import DataConfig
@@ -10,6 +11,7 @@ from lowkey.data.labelled import LabelledExamples
 from lowkey.data.labels import LabelMap
 from lowkey.data.rows import select_rows
 from lowkey.data.table import table_of_records
+from lowkey.data.tokenizer import TextTokenizer
 from lowkey.data.tokenizer_training import train_tokenizer
 
 TEXTS = ["a b", "c", "d e f g h", "b b"]
@@ -42,16 +44,25 @@ def test_a_batch_is_its_texts_end_to_end(tokenizer):
     assert (len(examples), examples.num_truncated) == (4, 0)
 
 
-def test_pairs_have_segments(tokenizer):
+def test_pairs_have_segments_in_bert_and_two_ends_between_them_in_roberta(tokenizer, tmp_path):
+    tiny.write_tokenizer(tmp_path)
     rows = rows_of([0, 1, 0, 1], pairs=True)
-    examples = LabelledExamples.from_rows(rows, tokenizer, LabelMap.from_rows(rows))
-    batch = examples.batch([1, 0])
-    # <s> c </s> c a </s>, <s> a b </s> b a a </s>
+    labels = LabelMap.from_rows(rows)
+    bert = TextTokenizer.load(tmp_path)
+    batch = LabelledExamples.from_rows(rows, bert, labels).batch([1, 0])
+    # [CLS] c [SEP] c a [SEP], [CLS] a b [SEP] b a a [SEP]
     assert batch.segment_ids.tolist() == [0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1]
     assert batch.segment_ids.dtype == torch.int64
     assert batch.layout.lengths.tolist() == [6, 8]
-    single = tokenizer.encode(["c"], ["c a"]).tokens.values.tolist()
+    single = bert.encode(["c"], ["c a"]).tokens.values.tolist()
     assert batch.input_ids.tolist()[:6] == single
+    # <s> c </s> </s> c a </s>, <s> a b </s> </s> b a a </s>
+    batch = LabelledExamples.from_rows(rows, tokenizer, labels).batch([1, 0])
+    assert batch.layout.lengths.tolist() == [7, 9]
+    assert batch.segment_ids.tolist() == [0] * 16
+    begin, end = tokenizer.begin_id, tokenizer.end_id
+    first = batch.input_ids.tolist()[:7]
+    assert [first[i] for i in (0, 2, 3, 6)] == [begin, end, end, end]
 
 
 def test_regression_keeps_numbers(tokenizer):
