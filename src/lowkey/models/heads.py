@@ -48,7 +48,7 @@ class SequenceClassifier(nn.Module):
         d_model = encoder.config.d_model
         self.activation = transform
         self.transform = None if transform is None else Linear(d_model, d_model)
-        self.transform_dropout = Dropout(transform_dropout)
+        self.transform_dropout = None if transform is None else Dropout(transform_dropout)
         self.dropout = Dropout(dropout)
         self.classifier = Linear(d_model, num_labels)
         for module in self.head:
@@ -89,7 +89,7 @@ class SequenceClassifier(nn.Module):
         """
         hidden = self.encoder(input_ids, layout, segment_ids)
         pooled = self.encoder.pool(hidden, layout).float()
-        if self.transform is not None and self.activation is not None:
+        if self.transform and self.transform_dropout and self.activation:
             transformed = self.transform(self.transform_dropout(pooled))
             pooled = _TRANSFORMS[self.activation](transformed)
         return self.classifier(self.dropout(pooled))
