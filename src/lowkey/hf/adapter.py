@@ -118,7 +118,7 @@ def load_adapter(model: nn.Module, folder: Path, family: Family = BERT) -> LoRAC
         lora_alpha=config.lora_alpha,
         lora_dropout=config.lora_dropout,
         target_modules=targets,
-        modules_to_save=whole,
+        modules_to_save=[name.rpartition(".")[2] for name in whole],
         use_rslora=config.use_rslora,
     )
     inject(model, lora_config)

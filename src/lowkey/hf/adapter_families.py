@@ -77,6 +77,9 @@ class Family:
             return None
         wanted = {name for name in ours if any(matches(name, module) for module in modules)}
         found = [name for name, held in self.saved_modules.items() if wanted >= set(held)]
+        # In the order of the modules, so that an adapter comes back as it was.
+        order = [name for module in modules for name in ours if matches(name, module)]
+        found.sort(key=lambda name: order.index(self.saved_modules[name][-1]))
         held = {name for theirs in found for name in self.saved_modules[theirs]}
         return found if held == wanted else None
 

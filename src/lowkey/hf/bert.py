@@ -104,8 +104,8 @@ def _saved_labels(
     """The labels of a classifier of texts among the weights; a tagger's head has the same name."""
     if config.architectures and names.classifier not in config.architectures:
         return None
-    info = infos.get(names.theirs(f"{_CLASSIFIER}weight"))
-    return info.shape[0] if info and info.shape else None
+    parts = (infos.get(names.theirs(f"{_CLASSIFIER}{part}")) for part in ("weight", "bias"))
+    return next((info.shape[0] for info in parts if info and info.shape), None)
 
 
 def _open(folder: Path) -> tuple[EncoderConfigFile, dict[str, TensorInfo]]:
