@@ -38,10 +38,6 @@ bench: $(installed)-dev ## the speed claims, side by side with the rivals (close
 	$(python) -m benchmarks translation_step $(ARGS)
 	$(python) -m benchmarks attention_kernels $(ARGS)
 
-# Long trainings ask for the same large blocks of memory at every step: keep them, in large pages
-# where the system has them, instead of giving them back and clearing them anew.
-results: export GLIBC_TUNABLES := glibc.malloc.mmap_threshold=4294967295:glibc.malloc.trim_threshold=8589934592:glibc.malloc.hugetlb=1
-
 # 'make results pronounce' and 'make results NAME=pronounce' are the same.
 ifeq (results,$(firstword $(MAKECMDGOALS)))
 NAME ?= $(word 2,$(MAKECMDGOALS))
