@@ -9,6 +9,7 @@ import torch
 from experiments.tasks import finetuning, record_learners
 
 from lowkey.experiments import finetune as room
+from lowkey.experiments.export import export
 from lowkey.experiments.finetune import finetune
 from lowkey.pipelines.load import load
 
@@ -44,7 +45,7 @@ def test_a_family_is_tuned_saved_and_says_the_same_again(folder, monkeypatch, fa
     model = learners[0].classifier.model
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
     # The head that no base brings is trained by every method, all of it.
-    assert {"transform.weight", "transform.bias", "classifier.weight"} <= trained
+    assert {"transform.dense.weight", "transform.dense.bias", "classifier.weight"} <= trained
     head = sum(p.numel() for module in model.head for p in module.parameters())
     counts = facts.counts
     assert counts["trainable_parameters"] - counts["trainable_parameters_without_head"] == head
@@ -54,7 +55,7 @@ def test_a_family_is_tuned_saved_and_says_the_same_again(folder, monkeypatch, fa
 
 
 @pytest.mark.parametrize("family", ["roberta", "distilbert", "electra"])
-def test_peft_opens_the_bundle_as_it_is(folder, family):
+def test_peft_and_transformers_open_the_bundle_and_what_is_exported_from_it(folder, family):
     from peft import PeftModel
     from transformers import AutoModelForSequenceClassification, PreTrainedTokenizerFast
 
@@ -63,12 +64,18 @@ def test_peft_opens_the_bundle_as_it_is(folder, family):
     if family == "roberta":
         roberta_tokenizer(folder / "bert")
     finetune(finetuning("train.max_steps=2", "train.learning_rate=0.01"), RUN)
-    best = RUN / "best"
-    base = AutoModelForSequenceClassification.from_pretrained(folder / "bert", num_labels=2)
-    theirs = PeftModel.from_pretrained(base, best).eval()
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(best)
-    for text, ours in zip(TEXTS, load(RUN, device="cpu").predict(TEXTS), strict=True):
-        ids = torch.tensor([tokenizer(text)["input_ids"]])
-        with torch.no_grad():
-            scores = theirs(input_ids=ids).logits.softmax(-1)[0].tolist()
-        assert list(ours["scores"].values()) == pytest.approx(scores, abs=1e-5)
+    auto = AutoModelForSequenceClassification
+    opened = {}
+    export(RUN, format="peft", out=Path("adapter"))
+    for adapter in (RUN / "best", Path("adapter")):
+        base = auto.from_pretrained(folder / "bert", num_labels=2)
+        opened[adapter] = PeftModel.from_pretrained(base, adapter)
+    export(RUN, format="merged", out=Path("whole"))
+    opened[Path("whole")] = auto.from_pretrained("whole")
+    for place, theirs in opened.items():
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(place)
+        for text, ours in zip(TEXTS, load(RUN, device="cpu").predict(TEXTS), strict=True):
+            ids = torch.tensor([tokenizer(text)["input_ids"]])
+            with torch.no_grad():
+                scores = theirs.eval()(input_ids=ids).logits.softmax(-1)[0].tolist()
+            assert list(ours["scores"].values()) == pytest.approx(scores, abs=1e-5)

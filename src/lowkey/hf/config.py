@@ -79,6 +79,7 @@ def read_config(folder: Path) -> EncoderConfigFile:
     path = folder / CONFIG
     data = read_object(path)
     family = data.get("model_type")
+    # Not SCHEMAS.get: what a file says may be a list, which has no hash.
     schema = next((s for name, s in SCHEMAS.items() if name == family), None)
     if schema is None:
         known = ", ".join(SCHEMAS)

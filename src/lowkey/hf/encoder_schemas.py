@@ -1,13 +1,13 @@
 """``config.json`` of each family of encoders: the keys that decide what is computed, bounded."""
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from lowkey.hf.activations import ACTIVATIONS, Theirs
 from lowkey.hf.schema import Schema
 from lowkey.models.config import (
-    Activation,
     Count,
     EncoderConfig,
     EncoderFamily,
@@ -16,19 +16,8 @@ from lowkey.models.config import (
     Width,
 )
 
-ACTIVATIONS: dict[str, Activation] = {
-    "gelu": "gelu",
-    "gelu_new": "gelu_new",
-    "gelu_pytorch_tanh": "gelu_new",
-    "relu": "relu",
-    "silu": "silu",
-    "swish": "silu",
-}
-
-
 Position = Field(default=512, ge=1, le=1_000_000)
 ProblemType = Literal["regression", "single_label_classification", "multi_label_classification"]
-Act = Literal["gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish"]
 
 
 class EncoderConfigFile(Schema, ABC):
@@ -36,6 +25,8 @@ class EncoderConfigFile(Schema, ABC):
 
     The bounds of ``EncoderConfig`` hold: they stop a forged file before it costs anything.
     """
+
+    WIDTH_AND_HEADS: ClassVar[tuple[str, str]]
 
     model_type: EncoderFamily
     architectures: list[str] | None = None
@@ -52,6 +43,14 @@ class EncoderConfigFile(Schema, ABC):
         if value is not None and set(value) != {str(i) for i in range(len(value))}:
             raise ValueError("the keys of id2label must be 0, 1, 2 and so on, without gaps")
         return value
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> "EncoderConfigFile":
+        width, heads = (getattr(self, key) for key in self.WIDTH_AND_HEADS)
+        if width % heads:
+            width_key, heads_key = self.WIDTH_AND_HEADS
+            raise ValueError(f"{width_key} {width} is not divisible by {heads_key} {heads}")
+        return self
 
     @property
     def labels(self) -> list[str] | None:
@@ -73,12 +72,14 @@ class EncoderConfigFile(Schema, ABC):
 class BertConfigFile(EncoderConfigFile):
     """BERT, and the families that took over its keys."""
 
+    WIDTH_AND_HEADS = ("hidden_size", "num_attention_heads")
+
     model_type: EncoderFamily = "bert"
     hidden_size: Width
     num_hidden_layers: Count
     num_attention_heads: Count
     intermediate_size: Width
-    hidden_act: Act = "gelu"
+    hidden_act: Theirs = "gelu"
     hidden_dropout_prob: Rate = 0.1
     attention_probs_dropout_prob: Rate = 0.1
     classifier_dropout: Rate | None = None
@@ -88,15 +89,6 @@ class BertConfigFile(EncoderConfigFile):
     is_decoder: Literal[False] = False
     add_cross_attention: Literal[False] = False
     is_encoder_decoder: Literal[False] = False
-
-    @model_validator(mode="after")
-    def _heads_divide_width(self) -> "BertConfigFile":
-        if self.hidden_size % self.num_attention_heads:
-            raise ValueError(
-                f"hidden_size {self.hidden_size} is not divisible by "
-                f"num_attention_heads {self.num_attention_heads}"
-            )
-        return self
 
     @property
     def head_dropout(self) -> float:
@@ -126,7 +118,7 @@ class BertConfigFile(EncoderConfigFile):
 class RobertaConfigFile(BertConfigFile):
     """RoBERTa: the rows of its position table up to the padding token's id are never used."""
 
-    pad_token_id: int | None = Field(default=1, ge=0)
+    pad_token_id: int = Field(default=1, ge=0)
 
     @model_validator(mode="after")
     def _positions_left(self) -> "RobertaConfigFile":
@@ -139,7 +131,7 @@ class RobertaConfigFile(BertConfigFile):
 
     @property
     def _offset(self) -> int:
-        return (1 if self.pad_token_id is None else self.pad_token_id) + 1
+        return self.pad_token_id + 1
 
     @property
     def encoder(self) -> EncoderConfig:
@@ -164,21 +156,17 @@ class ElectraConfigFile(BertConfigFile):
 class DistilBertConfigFile(EncoderConfigFile):
     """DistilBERT: half of BERT's blocks, no segments, no pooler, and other names for all of it."""
 
+    WIDTH_AND_HEADS = ("dim", "n_heads")
+
     model_type: EncoderFamily = "distilbert"
     dim: Width
     n_layers: Count
     n_heads: Count
     hidden_dim: Width
-    activation: Act = "gelu"
+    activation: Theirs = "gelu"
     dropout: Rate = 0.1
     attention_dropout: Rate = 0.1
     seq_classif_dropout: Rate = 0.2
-
-    @model_validator(mode="after")
-    def _heads_divide_width(self) -> "DistilBertConfigFile":
-        if self.dim % self.n_heads:
-            raise ValueError(f"dim {self.dim} is not divisible by n_heads {self.n_heads}")
-        return self
 
     @property
     def head_dropout(self) -> float:

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from lowkey.errors import DataError, shown
+from lowkey.hf.activations import ACTIVATIONS, Theirs
 from lowkey.hf.config import HARMLESS as HARMLESS_IN_BERT
 from lowkey.hf.marian_generation import GENERATION_KEYS
 from lowkey.hf.model_folder import CONFIG
 from lowkey.hf.schema import Schema, parse, read_object
 from lowkey.models.config import (
-    Activation,
     Count,
     Rate,
     TransformerConfig,
@@ -37,14 +37,6 @@ HARMLESS = HARMLESS_IN_BERT | {
 }
 """Keys met in published Marian files that change no number the model computes."""
 
-_ACTIVATIONS: dict[str, Activation] = {
-    "gelu": "gelu",
-    "gelu_new": "gelu_new",
-    "gelu_pytorch_tanh": "gelu_new",
-    "relu": "relu",
-    "silu": "silu",
-    "swish": "silu",
-}
 _Nothing = Annotated[float, Field(ge=0, le=0)]
 _TokenId = Annotated[int, Field(ge=0, le=10_000_000)]
 
@@ -66,9 +58,7 @@ class MarianConfigFile(Schema):
     decoder_attention_heads: Count
     encoder_ffn_dim: Width
     decoder_ffn_dim: Width
-    activation_function: Literal[
-        "gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish"
-    ] = "gelu"
+    activation_function: Theirs = "gelu"
     max_position_embeddings: int = Field(default=1024, ge=1, le=1_000_000)
     dropout: Rate = 0.1
     attention_dropout: Rate = 0.0
@@ -150,7 +140,7 @@ class MarianConfigFile(Schema):
             positions="sinusoidal",
             sinusoids="halves",
             max_positions=self.max_position_embeddings,
-            activation=_ACTIVATIONS[self.activation_function],
+            activation=ACTIVATIONS[self.activation_function],
             dropout=self.dropout,
             attention_dropout=self.attention_dropout,
             activation_dropout=self.activation_dropout,
