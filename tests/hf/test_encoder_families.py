@@ -128,7 +128,8 @@ def test_pre_training_heads_are_left_out_and_a_new_head_is_drawn(tmp_path, famil
     network.save_pretrained(tmp_path)
     model = load_classifier(tmp_path, 2, generator=torch.Generator().manual_seed(1))
     assert all(not p.is_meta for p in model.parameters())
-    assert model.head[0].weight.std() < 0.05
+    for weight in (model.transform.dense.weight, model.classifier.weight):
+        assert 0.01 < weight.std() < 0.03
     saved = network.base_model.embeddings.word_embeddings.weight
     assert model.encoder.embeddings.token.weight.equal(saved)
 
@@ -177,6 +178,19 @@ def test_an_adapter_of_peft_loads_with_equal_logits(tmp_path, family):
     with torch.no_grad():
         expected = wrapped.eval()(**batch).logits
         torch.testing.assert_close(model.eval()(*inputs), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("family", OTHERS)
+def test_the_head_drops_where_that_of_transformers_does(tmp_path, family):
+    theirs = tiny_families.write(tmp_path, family, num_labels=2).train()
+    head = theirs if family == "distilbert" else theirs.classifier
+    passed = []
+    head.dropout.register_forward_hook(lambda module, _i, _o: passed.append(module.p))
+    theirs(**batch_for(theirs)[0])
+    ours = load_classifier(tmp_path)
+    rates = [ours.transform.dropout.p, ours.dropout.p]
+    assert [rate for rate in rates if rate] == passed
+    assert passed[-1] > 0
 
 
 def test_roberta_numbers_no_more_sentences_than_its_table_has_rows(tmp_path):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lowkey.hf.adapter_families import BERT, Family
 from lowkey.hf.bert_names import BERT_NAMES, OLD_ENDINGS
 from lowkey.hf.names import NameMap
-from lowkey.models.config import EncoderFamily, Transform
+from lowkey.models.config import EncoderFamily, HeadActivation
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class EncoderNames:
     classifier: str
     layers: str
     other_heads: tuple[str, ...]
-    transform: Transform | None = None
+    transform: HeadActivation | None = None
     drops_before_transform: bool = False
 
     def theirs(self, name: str) -> str:
@@ -84,7 +84,7 @@ def _like_bert(root: str, head: list[tuple[str, str]], *, without: tuple[str, ..
 
 
 # dense, activation, out_proj: one module in these families' files, two in ours.
-_DEEP_HEAD = [("transform", "classifier.dense"), ("classifier", "classifier.out_proj")]
+_DEEP_HEAD = [("transform.dense", "classifier.dense"), ("classifier", "classifier.out_proj")]
 _DEEP_SAVED = {"classifier": ("transform", "classifier")}
 # peft lists these whenever the task is SEQ_CLS, whether the model has them or not.
 _ABSENT = frozenset({"score"})
@@ -128,7 +128,7 @@ _DISTILBERT = Family(
             (f"{_OUR_BLOCK}.feed_forward.up", f"{_DISTIL_BLOCK}.ffn.lin1"),
             (f"{_OUR_BLOCK}.feed_forward.down", f"{_DISTIL_BLOCK}.ffn.lin2"),
             (f"{_OUR_BLOCK}.feed_forward_norm", f"{_DISTIL_BLOCK}.output_layer_norm"),
-            ("transform", "pre_classifier"),
+            ("transform.dense", "pre_classifier"),
             ("classifier", "classifier"),
         ]
     ),

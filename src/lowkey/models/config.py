@@ -13,7 +13,7 @@ Vocabulary = Annotated[int, Field(ge=1, le=10_000_000)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Activation = Literal["relu", "gelu", "gelu_new", "silu"]
 Positions = Literal["sinusoidal", "learned", "rotary"]
-Transform = Literal["tanh", "gelu", "relu"]
+HeadActivation = Literal["tanh", "gelu", "relu"]
 EncoderFamily = Literal["bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra"]
 
 

@@ -4,13 +4,43 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from lowkey.models.config import Transform
+from lowkey.models.config import HeadActivation
 from lowkey.models.encoder import Encoder, initialise_as_bert
 from lowkey.nn.dropout import Dropout
+from lowkey.nn.feed_forward import ACTIVATIONS
 from lowkey.nn.layout import SequenceLayout
 from lowkey.nn.linear import Linear
 
-_TRANSFORMS = {"tanh": torch.tanh, "gelu": nn.functional.gelu, "relu": torch.relu}
+_ACTIVATIONS = ACTIVATIONS | {"tanh": torch.tanh}
+
+
+class Transform(nn.Module):
+    """A map and a non-linearity between the first token and the classifier.
+
+    Args:
+        d_model: Width, in features.
+        activation: tanh in RoBERTa, gelu in ELECTRA, relu in DistilBERT.
+        dropout: Probability that one feature is dropped before the map.
+    """
+
+    def __init__(self, d_model: int, activation: HeadActivation, dropout: float):
+        super().__init__()
+        self.dropout = Dropout(dropout)
+        self.dense = Linear(d_model, d_model)
+        self.activation = _ACTIVATIONS[activation]
+
+    def forward(
+        self, pooled: Float[Tensor, "sentences d_model"]
+    ) -> Float[Tensor, "sentences d_model"]:
+        """Transforms the first tokens.
+
+        Args:
+            pooled: One row per sentence.
+
+        Returns:
+            One row per sentence.
+        """
+        return self.activation(self.dense(self.dropout(pooled)))
 
 
 class SequenceClassifier(nn.Module):
@@ -19,14 +49,13 @@ class SequenceClassifier(nn.Module):
     BERT's head is one linear map on the pooled sentence. The encoders that were published without
     a pooler bring a map of their own, the transform:
 
-        logits = classifier(dropout(activation(transform(first token))))
+        logits = classifier(dropout(transform(first token)))
 
     Args:
         encoder: The encoder.
         num_labels: Number of labels; 1 for a regression.
         dropout: Probability that one feature of the pooled text is dropped.
-        transform: Non-linearity after the transform (tanh in RoBERTa, gelu in ELECTRA, relu in
-            DistilBERT); None: there is no transform.
+        transform: Non-linearity of the transform; None: there is no transform.
         transform_dropout: Probability that one feature is dropped before the transform.
 
     References:
@@ -40,19 +69,19 @@ class SequenceClassifier(nn.Module):
         num_labels: int,
         dropout: float = 0.1,
         *,
-        transform: Transform | None = None,
+        transform: HeadActivation | None = None,
         transform_dropout: float = 0.0,
     ):
         super().__init__()
         self.encoder = encoder
         d_model = encoder.config.d_model
-        self.activation = transform
-        self.transform = None if transform is None else Linear(d_model, d_model)
-        self.transform_dropout = None if transform is None else Dropout(transform_dropout)
+        self.transform = None
+        if transform is not None:
+            self.transform = Transform(d_model, transform, transform_dropout)
         self.dropout = Dropout(dropout)
         self.classifier = Linear(d_model, num_labels)
         for module in self.head:
-            initialise_as_bert(module)
+            module.apply(initialise_as_bert)
 
     @property
     def head(self) -> list[nn.Module]:
@@ -89,7 +118,6 @@ class SequenceClassifier(nn.Module):
         """
         hidden = self.encoder(input_ids, layout, segment_ids)
         pooled = self.encoder.pool(hidden, layout).float()
-        if self.transform and self.transform_dropout and self.activation:
-            transformed = self.transform(self.transform_dropout(pooled))
-            pooled = _TRANSFORMS[self.activation](transformed)
+        if self.transform is not None:
+            pooled = self.transform(pooled)
         return self.classifier(self.dropout(pooled))
