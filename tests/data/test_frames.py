@@ -1,6 +1,10 @@
 """The special tokens around texts: RoBERTa's tokenizers give the ids the library itself gives."""
 
+import io
+
 import pytest
+import sentencepiece
+from sentencepiece import sentencepiece_model_pb2
 from tokenizers import (
     Tokenizer,
     decoders,
@@ -12,8 +16,9 @@ from tokenizers import (
 )
 
 from lowkey.data.tokenizer import TextTokenizer
+from lowkey.errors import DataError
 
-TEXTS = ["a good film", "Not  very good.", "", "naïve ☃ café", "a"]
+TEXTS = ["a good film", "Not  very good.", "", "naïve ☃ café ﬁlm", "a"]
 SPECIALS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 
 
@@ -35,10 +40,21 @@ def byte_level() -> Tokenizer:
     return tokenizer
 
 
+def charsmap() -> bytes:
+    """The table of characters that SentencePiece puts into its models and XLM-R into its files."""
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(TEXTS[:2] * 20), model_writer=model, vocab_size=20, minloglevel=2
+    )
+    proto = sentencepiece_model_pb2.ModelProto()
+    proto.ParseFromString(model.getvalue())
+    return proto.normalizer_spec.precompiled_charsmap
+
+
 def unigram() -> Tokenizer:
     """The kind of XLM-R: pieces of words that begin with a mark, and a template."""
     tokenizer = Tokenizer(models.Unigram())
-    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.normalizer = normalizers.Precompiled(charsmap())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]
     )
@@ -84,3 +100,31 @@ def test_what_is_saved_gives_the_same_ids_again_in_the_library_too(tmp_path, kin
     pairs = list(zip(TEXTS, TEXTS[::-1], strict=True))
     assert [i for one in library.encode_batch(pairs) for i in one.ids] == ids
     assert ours.decode(ours.encode([TEXTS[0]]).tokens.values.tolist()).strip() == TEXTS[0]
+
+
+@pytest.mark.parametrize(
+    ("single", "pair", "known"),
+    [
+        ("<s> $A </s>", "<s> $A </s> </s> $B </s>", True),
+        ("<s> $A </s>", "<s> $A </s> $B:1 </s>:1", True),  # as lowkey once wrote its own
+        ("<s> $A </s>", "<s> $A </s> $B </s>", False),
+        ("<s> $A </s>", "<s> $A </s> </s> $B:1 </s>:1", False),
+        ("$A </s>", "<s> $A </s> </s> $B </s>", False),
+        ("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", True),
+        ("[CLS] $A [SEP]", "[CLS] $A [SEP] $B [SEP]", False),
+        ("[CLS] $A [SEP]", "[CLS] $A [SEP] [SEP] $B [SEP]", False),
+    ],
+)
+def test_a_frame_is_one_of_these_or_refused(tmp_path, single, pair, known):
+    names = ["<s>", "</s>", "<unk>", "[CLS]", "[SEP]", "[UNK]"]
+    vocabulary = {name: number for number, name in enumerate(names)}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=single, pair=pair, special_tokens=[(n, i) for n, i in vocabulary.items()]
+    )
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    if known:
+        TextTokenizer.load(tmp_path)
+    else:
+        with pytest.raises(DataError, match="do not stand as in BERT"):
+            TextTokenizer.load(tmp_path)

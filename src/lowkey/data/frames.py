@@ -36,17 +36,19 @@ def check_template(part: Mapping[str, Any], path: Path) -> None:
     Raises:
         DataError: If its tokens stand otherwise.
     """
+    (bert_begin, bert_end, _), (begin, end, _) = FRAMES
+    bert = _template(bert_begin, "A", bert_end, "B", bert_end)
+    roberta = _template(begin, "A", end, end, "B", end, segments=False)
+    # What lowkey wrote before it knew RoBERTa, for models that read no pairs.
+    former = _template(begin, "A", end, "B", end)
     frames = [
-        [_template(begin, "A", end), _template(begin, "A", end, "B", end, segments=segments)]
-        for begin, end, _ in FRAMES
-        for segments in (True, False)
+        [_template(bert_begin, "A", bert_end), bert],
+        *([_template(begin, "A", end), pair] for pair in (roberta, former)),
     ]
-    (begin, end, _) = FRAMES[1]
-    doubled = _template(begin, "A", end, end, "B", end, segments=False)
-    frames.append([_template(begin, "A", end), doubled])
     if [part.get("single"), part.get("pair")] not in frames:
         raise DataError(
-            "its special tokens do not stand as in BERT: [CLS] A [SEP] and [CLS] A [SEP] B [SEP]",
+            "its special tokens do not stand as in BERT ([CLS] A [SEP] B [SEP]) or as in RoBERTa"
+            " (<s> A </s> </s> B </s>)",
             where=str(path),
         )
 

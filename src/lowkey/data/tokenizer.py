@@ -24,7 +24,8 @@ class TokenizedTexts:
 
     Attributes:
         tokens: The ids, special tokens included where they were asked for.
-        segment_ids: For pairs, 1 for each token of the second text and its end, else 0.
+        segment_ids: For pairs, the segment of each token: 1 for the second text and its end, if
+            the tokenizer tells the two texts apart so (BERT's does, RoBERTa's does not), else 0.
         num_truncated: How many texts or pairs were cut.
     """
 
