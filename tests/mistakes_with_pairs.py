@@ -132,6 +132,7 @@ WITH_PAIRS = [
         r"two files of lines or a Hub name, or set it to auto",
         setting(TRANSLATE, "data.train=toy:copy", "data.memory_map=true"),
         {},
+        needs_torch=True,
     ),
     Mistake(
         56,
@@ -144,8 +145,8 @@ WITH_PAIRS = [
     Mistake(
         57,
         2,
-        r"error: .*data\.memory_map is for lowkey train; lowkey finetune holds its rows in memory — "
-        r"leave it at auto",
+        r"error: .*data\.memory_map is for lowkey train; lowkey finetune holds its rows in memory "
+        r"— leave it at auto",
         setting(CLASSIFY, "data.memory_map=true"),
         {},
     ),

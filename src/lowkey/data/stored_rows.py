@@ -26,10 +26,10 @@ from lowkey.files import Scratch
 PORTION = 10_000
 """Rows that are in memory at a time."""
 
-LARGE_BYTES = 100_000_000
+LARGE_BYTES = 50_000_000
 """Size of the files, packed as they are, from which on rows go to the disk by themselves."""
 
-LARGE_ROWS = 1_000_000
+LARGE_ROWS = 500_000
 """Number of rows from which on those of the Hub and of saved folders do."""
 
 
