@@ -14,10 +14,11 @@ from experiments.tasks import (
     translating,
 )
 
+from lowkey.cli import main
 from lowkey.data import stored_pairs, stored_rows, streams
 from lowkey.data.pairs import PairExamples
 from lowkey.data.training_pairs import HeldPairs, StreamedPairs
-from lowkey.errors import CannotWriteError, ConfigError, DataError, StoppedError
+from lowkey.errors import ConfigError, DataError, StoppedError
 from lowkey.experiments import translation as room
 from lowkey.experiments.pair_data import prepare_pairs
 from lowkey.experiments.pair_tokenizers import pair_tokenizers
@@ -148,7 +149,7 @@ def test_a_stopped_run_goes_on_from_the_disk_or_from_memory(before, folder, monk
     assert files[0] == files[1]
 
 
-def test_a_disk_that_is_full_stops_before_anything_is_written(folder, monkeypatch):
+def test_a_disk_that_is_full_stops_before_anything_is_written(folder, monkeypatch, capsys):
     before = sorted(path for path in folder.rglob("*"))
     original, calls = ScratchFile.append, []
 
@@ -162,8 +163,12 @@ def test_a_disk_that_is_full_stops_before_anything_is_written(folder, monkeypatc
     monkeypatch.setattr(ScratchFile, "append", append)
     for last in (1, 8):  # of the texts, of the tokens
         calls.clear()
-        with pytest.raises(CannotWriteError, match=r"^no room for the training pairs in .*has"):
-            train(translating("data.memory_map=true"), Path("runs/new"))
+        recipe = ["--config", "translate.yaml", "--set", "data.memory_map=true"]
+        assert main(["train", *recipe, "--out", "runs/new"]) == 74
+        told = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+        assert len(told) == 1
+        assert told[0].startswith(f"error: no room for the training pairs in {folder}: ")
+        assert told[0].endswith(" — free space there, or set data.memory_map: false")
         assert len(calls) == last
         assert sorted(path for path in folder.rglob("*")) == before
 
