@@ -1,6 +1,6 @@
 """Mistakes people make with pairs of texts and their tokenizers."""
 
-from mistakes import TRANSLATE, Mistake, setting
+from mistakes import CLASSIFY, TRANSLATE, Mistake, setting
 
 SENTENCES = ["ja " * n for n in (1, 9, 2, 14, 3, 20, 1, 7, 15, 2, 11, 1, 18, 4, 9, 2)]
 WITH_PAIRS = [
@@ -123,6 +123,38 @@ WITH_PAIRS = [
         66,
         r"error: start_from: .*opus-de.*",
         setting(TRANSLATE, "start_from=./opus-de", "tokenizer={}", "model={}"),
+        {},
+    ),
+    Mistake(
+        55,
+        2,
+        r"error: data\.memory_map: toy:copy cannot be read in portions — give \.jsonl, \.parquet, "
+        r"two files of lines or a Hub name, or set it to auto",
+        setting(TRANSLATE, "data.train=toy:copy", "data.memory_map=true"),
+        {},
+        needs_torch=True,
+    ),
+    Mistake(
+        56,
+        2,
+        r"error: .*data\.streaming holds one window of pairs in memory and data\.memory_map keeps "
+        r"all of them on the disk — set one of them to false",
+        setting(TRANSLATE, "data.streaming=true", "data.memory_map=true"),
+        {},
+    ),
+    Mistake(
+        57,
+        2,
+        r"error: .*data\.memory_map is for lowkey train; lowkey finetune holds its rows in memory "
+        r"— leave it at auto",
+        setting(CLASSIFY, "data.memory_map=true"),
+        {},
+    ),
+    Mistake(
+        58,
+        2,
+        r"error: --set data\.memory_map: .*maybe.*",
+        setting(TRANSLATE, "data.memory_map=maybe"),
         {},
     ),
 ]

@@ -11,7 +11,7 @@ import torch
 # benchmarks/ stands beside src/ and is no part of the installed package.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import lora_work, summary, translation_work
+from benchmarks import data_memory, lora_work, summary, translation_work
 from benchmarks.attention_kernels import fused
 from benchmarks.ceiling import Product, ceiling, products_flop
 from benchmarks.clock import Cost, StepClock
@@ -173,3 +173,11 @@ def test_the_kernel_of_torch_is_measured_on_the_same_task():
 def test_the_readme_says_what_was_measured():
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     assert summary.block() in readme, "put in what python -m benchmarks.summary prints"
+
+
+def test_pairs_on_the_disk_are_measured_on_the_batches_of_pairs_in_memory():
+    cases = {way: data_memory._measure(way, 300) for way in ("memory", "disk", "stream")}
+    assert {case["pairs"] for case in cases.values()} == {300}
+    # One window holds them all, so that even the stream must give the same.
+    assert len({case["batches_sha256"] for case in cases.values()}) == 1
+    assert all(case["own_peak_mib"] > 1 for case in cases.values())

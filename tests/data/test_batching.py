@@ -1,5 +1,6 @@
 """Batch plans: properties over random lengths, and the greedy cut by hand."""
 
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -75,3 +76,30 @@ def test_exactly_one_kind_of_budget_is_wanted():
             plan_batches([1, 2], seed=0, epoch=0, **wrong)
     with pytest.raises(ValueError, match="at least 1"):
         plan_evaluation_batches([1], 0)
+
+
+@given(some_lengths, st.integers(1, 60))
+def test_a_plan_reads_like_the_lists_of_its_batches(lengths, budget):
+    plan = plan_batches(lengths, seed=4, epoch=1, batch_tokens=budget)
+    lists = [list(plan[i]) for i in range(len(plan))]
+    assert plan == lists
+    assert plan[1:5:2] == lists[1:5:2]
+    assert all(type(i) is int for batch in plan for i in batch)
+    later = plan.numbered(lambda ids: [100 + i for i in ids])
+    assert later == [[100 + i for i in batch] for batch in lists]
+    assert not lists or later != plan
+
+
+def test_a_plan_holds_a_few_bytes_an_example():
+    lengths = np.random.default_rng(0).integers(1, 50, size=50_000)
+    tracemalloc.start()
+    try:
+        plan = plan_batches(lengths, seed=3, epoch=0, batch_tokens=2000)
+        as_array = tracemalloc.get_traced_memory()[0]
+        lists = list(plan)
+        as_lists = tracemalloc.get_traced_memory()[0] - as_array
+    finally:
+        tracemalloc.stop()
+    assert sum(map(len, lists)) == 50_000
+    assert as_array < 10 * 50_000
+    assert as_lists > 30 * 50_000

@@ -1,7 +1,11 @@
 """Columns under their standard names, and every value checked."""
 
+import hashlib
+import json
+
 import pytest
 
+from lowkey.data import rows as room
 from lowkey.data.config import DataConfig
 from lowkey.data.rows import select_rows
 from lowkey.data.table import Table, table_of_records
@@ -128,3 +132,12 @@ def test_the_hash_tells_contents_apart_and_nothing_else():
     turned = select([{"text": "a", "label": 1}], required=("label", "text"))
     other = select([{"text": "a", "label": 2}])
     assert one.sha256 == same.sha256 == turned.sha256 != other.sha256
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 5, 100])
+def test_the_hash_is_that_of_the_whole_content_however_it_is_read(at_once, monkeypatch):
+    monkeypatch.setattr(room, "_HASHED_AT_ONCE", at_once)
+    records = [{"source": f"ä {i}", "target": 'a "b"', "alternatives": ["c"]} for i in range(5)]
+    rows = select(records, required=("source", "target"))
+    content = json.dumps({name: list(rows.column(name)) for name in sorted(rows.columns)})
+    assert rows.sha256 == hashlib.sha256(content.encode()).hexdigest()

@@ -1,16 +1,32 @@
 """Where the pairs of a training come from, by its recipe."""
 
+import errno
+import json
+from pathlib import Path
+
 import pytest
 import tiny_tasks
-from experiments.tasks import translating
+from experiments.tasks import (
+    exact_files,
+    record_batches,
+    record_learners,
+    stop_at,
+    translating,
+)
 
-from lowkey.data import streams
+from lowkey.cli import main
+from lowkey.data import stored_pairs, stored_rows, streams
 from lowkey.data.pairs import PairExamples
 from lowkey.data.training_pairs import HeldPairs, StreamedPairs
-from lowkey.errors import ConfigError
+from lowkey.errors import ConfigError, DataError, StoppedError
+from lowkey.experiments import translation as room
 from lowkey.experiments.pair_data import prepare_pairs
 from lowkey.experiments.pair_tokenizers import pair_tokenizers
 from lowkey.experiments.splits import read_splits
+from lowkey.experiments.translation import train
+from lowkey.files import ScratchFile
+
+RUN = Path("run")
 
 STREAM = ("data.streaming=true", "data.window=10", "data.empty=drop", "data.truncate=true")
 BPE = "{kind: bpe, vocab_size: 12, dropout: 0.5}"
@@ -75,3 +91,94 @@ def test_dropout_of_another_model_is_refused_by_its_key(folder):
         ConfigError, match=r"^tokenizer\.target\.dropout leaves out merges of plain"
     ):
         prepare("tokenizer.target={path: bert, dropout: 0.1}")
+
+
+CUT_ANEW = [f"tokenizer={{source: {BPE}, target: {BPE}}}"]
+ALTERNATIVES = ["data.validation=null", "data.train=pairs/several.jsonl"]
+
+
+def write_several(folder):
+    """Writes pairs of which some have other targets that are right too."""
+    pairs = tiny_tasks.reversed_pairs(60, seed=6)
+    rows = [pair | ({"alternatives": ["a b"]} if i % 3 else {}) for i, pair in enumerate(pairs)]
+    (folder / "pairs/several.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+
+
+@pytest.mark.parametrize(
+    "changes", [[], CUT_ANEW, ALTERNATIVES], ids=["plain", "dropout", "held out"]
+)
+def test_pairs_on_the_disk_train_the_same_model_bit_for_bit(changes, folder, monkeypatch):
+    write_several(folder)
+    monkeypatch.setattr(stored_rows, "PORTION", 9)
+    monkeypatch.setattr(stored_pairs, "PORTION", 7)
+    steps = ["train.max_steps=9", "train.save_steps=3", "train.eval_steps=2"]
+    settings = [*changes, *steps, "train.logging_steps=2", "train.batch_tokens=60"]
+    seen = {}
+    for kept in (False, True):
+        with monkeypatch.context() as patch:
+            seen[kept] = record_batches(patch, room)
+            learners = record_learners(patch, room)
+            run = Path("disk" if kept else "memory")
+            seen[kept, "facts"] = train(translating(*settings, f"data.memory_map={kept}"), run)
+        column = learners[0].pairs.train.examples.sources.values
+        assert column.flags.owndata is not kept  # where the tokens are
+    assert seen[True] == seen[False]
+    assert len(seen[True]) == 9
+    files = [exact_files(Path(name)) for name in ("disk", "memory")]
+    recipes = [file.pop("config.yaml").decode() for file in files]
+    assert recipes[0].replace("memory_map: true", "memory_map: false") == recipes[1]
+    assert files[0] == files[1]
+    assert Path("disk/inputs.json").read_text() == Path("memory/inputs.json").read_text()
+    metrics = [seen[kept, "facts"].metrics for kept in (True, False)]
+    assert metrics[0] == metrics[1]
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_stopped_run_goes_on_from_the_disk_or_from_memory(before, folder, monkeypatch):
+    steps = ["train.max_steps=9", "train.save_steps=3", "train.eval_steps=2"]
+    settings = [*CUT_ANEW, *steps, "train.learning_rate=0.01"]
+    train(translating(*settings), Path("whole"))
+    with monkeypatch.context() as patch:
+        stop_at(patch, room, 5)
+        with pytest.raises(StoppedError):
+            train(translating(*settings, f"data.memory_map={before}"), RUN)
+    train(translating(*settings, f"data.memory_map={not before}"), RUN, resume=True)
+    files = [exact_files(path) for path in (RUN, Path("whole"))]
+    for file in files:
+        del file["config.yaml"]
+    assert files[0] == files[1]
+
+
+def test_a_disk_that_is_full_stops_before_anything_is_written(folder, monkeypatch, capsys):
+    before = sorted(path for path in folder.rglob("*"))
+    original, calls = ScratchFile.append, []
+
+    def append(file, data):
+        calls.append(len(data))
+        if len(calls) == last:
+            with file._scratch.worded():
+                raise OSError(errno.ENOSPC, "No space left on device")
+        original(file, data)
+
+    monkeypatch.setattr(ScratchFile, "append", append)
+    for last in (1, 8):  # of the texts, of the tokens
+        calls.clear()
+        recipe = ["--config", "translate.yaml", "--set", "data.memory_map=true"]
+        assert main(["train", *recipe, "--out", "runs/new"]) == 74
+        told = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+        assert len(told) == 1
+        assert told[0].startswith(f"error: no room for the training pairs in {folder}: ")
+        assert told[0].endswith(" — free space there, or set data.memory_map: false")
+        assert len(calls) == last
+        assert sorted(path for path in folder.rglob("*")) == before
+
+
+def test_other_data_is_refused_when_a_run_on_the_disk_is_resumed(folder, monkeypatch):
+    recipe = translating("data.memory_map=true", "train.max_steps=6", "train.save_steps=2")
+    with monkeypatch.context() as patch:
+        stop_at(patch, room, 5)
+        with pytest.raises(StoppedError):
+            train(recipe, RUN)
+    tiny_tasks.write_jsonl(folder / "pairs/train.jsonl", tiny_tasks.reversed_pairs(64, seed=9))
+    with pytest.raises(DataError, match=r"what data\.train names has changed since the run began"):
+        train(recipe, RUN, resume=True)

@@ -44,7 +44,7 @@ def test_what_may_not_change_is_named():
         "cannot resume runs/exp1: model.d_model was 256, is now 512 — "
         "start anew with another --out (may change on resume: train.max_steps, "
         "train.num_train_epochs, train.time_budget, train.logging_steps, train.eval_steps, "
-        "train.save_steps, train.save_total_limit, track)"
+        "train.save_steps, train.save_total_limit, track, data.memory_map)"
     )
     with pytest.raises(ConfigError, match=r"model\.heads\.encoder was 4, is now 8"):
         refuse(Recipe(model=Model(heads={"encoder": 8})))

@@ -12,8 +12,9 @@ from lowkey.data.config import DataConfig
 from lowkey.data.existing_tokenizer import existing_tokenizer
 from lowkey.data.labels import LabelMap
 from lowkey.data.parallel_files import parallel_names
+from lowkey.data.places import FORMATS
 from lowkey.data.rows import Rows
-from lowkey.data.sources import FORMATS, read_rows
+from lowkey.data.sources import read_rows
 from lowkey.errors import ConfigError
 from lowkey.experiments.config import FinetuneRecipe, TranslationRecipe
 from lowkey.experiments.task import choose_task

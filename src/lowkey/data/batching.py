@@ -4,11 +4,13 @@ Both plans are pure functions of their arguments: no state, no generator to save
 batches whatever the number of processes that share them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import overload
 
 import numpy as np
 from jaxtyping import Int64
 
+from lowkey.data.flat import FlatSequences
 from lowkey.runtime import seed_for
 
 BATCHES_PER_BUCKET = 100
@@ -18,6 +20,53 @@ MIN_BUCKETS = 4
 """Fewest buckets: in a single one the same examples would meet again in every epoch."""
 
 
+class BatchPlan(Sequence[list[int]]):
+    """The batches of an epoch, kept as one array: eight bytes an example, where lists need fifty.
+
+    Args:
+        batches: The positions of the examples of each batch.
+        number: Says by what the examples of a batch are to be named in place of their positions.
+    """
+
+    def __init__(self, batches: FlatSequences, number: Callable[[Sequence[int]], list[int]] = list):
+        self._batches = batches
+        self._number = number
+
+    def __len__(self) -> int:
+        """Returns the number of batches."""
+        return len(self._batches)
+
+    @overload
+    def __getitem__(self, index: int) -> list[int]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[list[int]]: ...
+
+    def __getitem__(self, index: int | slice) -> list[int] | list[list[int]]:
+        """Returns the examples of a batch, or of some batches."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        start, length = self._batches.starts[index], self._batches.lengths[index]
+        return self._number(self._batches.values[start : start + length].tolist())
+
+    def __eq__(self, other: object) -> bool:
+        """Tells whether other batches hold the same examples in the same order."""
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None
+
+    def numbered(self, number: Callable[[Sequence[int]], list[int]]) -> "BatchPlan":
+        """Names the examples in another way.
+
+        Args:
+            number: Gives the names of the examples at some positions.
+
+        Returns:
+            The same batches.
+        """
+        return BatchPlan(self._batches, number)
+
+
 def plan_batches(
     lengths: Sequence[int] | Int64[np.ndarray, " examples"],
     *,
@@ -25,7 +74,7 @@ def plan_batches(
     epoch: int,
     batch_tokens: int | None = None,
     batch_size: int | None = None,
-) -> list[list[int]]:
+) -> BatchPlan:
     """Plans one epoch of training: every example once, in batches of similar lengths.
 
     The examples are shuffled and dealt into buckets of up to a hundred batches; each bucket is
@@ -54,7 +103,7 @@ def plan_batches(
         raise ValueError("give batch_tokens or batch_size, at least 1")
     sizes = np.asarray(lengths, dtype=np.int64)
     if not len(sizes):
-        return []
+        return BatchPlan(FlatSequences.of([]))
     random = np.random.Generator(np.random.PCG64(seed_for("batches", seed, epoch)))
     # Sorted random numbers rather than permutation(): its algorithm may change between releases.
     order = np.argsort(random.random(len(sizes)), kind="stable")
@@ -62,12 +111,13 @@ def plan_batches(
     per_batch = limit if batch_size else max(1, int(limit // sizes.mean()))
     num_batches = len(sizes) // per_batch
     bucket_size = per_batch * max(1, min(BATCHES_PER_BUCKET, num_batches // MIN_BUCKETS))
-    batches: list[list[int]] = []
+    buckets: list[FlatSequences] = []
     for start in range(0, len(order), bucket_size):
         bucket = order[start : start + bucket_size]
         bucket = bucket[np.argsort(sizes[bucket], kind="stable")]
-        batches += _cut(bucket, costs[bucket], limit)
-    return [batches[i] for i in np.argsort(random.random(len(batches)), kind="stable")]
+        buckets.append(_cut(bucket, costs[bucket], limit))
+    batches = FlatSequences.join(buckets)
+    return BatchPlan(batches.take(np.argsort(random.random(len(batches)), kind="stable")))
 
 
 def plan_evaluation_batches(
@@ -91,18 +141,18 @@ def plan_evaluation_batches(
         raise ValueError("batch_tokens must be at least 1")
     sizes = np.asarray(lengths, dtype=np.int64)
     order = np.argsort(-sizes, kind="stable")
-    return _cut(order, sizes[order], batch_tokens)
+    return list(BatchPlan(_cut(order, sizes[order], batch_tokens)))
 
 
 def _cut(
     order: Int64[np.ndarray, " examples"], costs: Int64[np.ndarray, " examples"], limit: int
-) -> list[list[int]]:
+) -> FlatSequences:
     """Cuts a list into runs, each as long as its costs stay within the limit."""
     total = np.cumsum(costs)
-    batches = []
+    lengths = []
     start, spent = 0, 0
     while start < len(order):
         end = max(start + 1, int(np.searchsorted(total, spent + limit, side="right")))
-        batches.append(order[start:end].tolist())
+        lengths.append(end - start)
         start, spent = end, int(total[end - 1])
-    return batches
+    return FlatSequences(order, np.array(lengths, dtype=np.int64))

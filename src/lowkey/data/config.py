@@ -57,6 +57,10 @@ class DataConfig(Config):
     window: int = Field(
         default=10_000, ge=2, description="Rows of a stream that are shuffled among each other."
     )
+    memory_map: bool | Literal["auto"] = Field(
+        default="auto",
+        description="Whether training pairs lie on the disk, not in memory; auto: if many.",
+    )
     max_length: int | None = Field(
         default=None, ge=4, description="Most tokens of one text, special tokens included."
     )

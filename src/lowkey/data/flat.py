@@ -54,6 +54,27 @@ class FlatSequences:
         values = np.concatenate([part.values for part in parts])
         return cls(values, np.concatenate([part.lengths for part in parts]))
 
+    @classmethod
+    def at(
+        cls,
+        values: Integer[np.ndarray, " values"],
+        lengths: Int64[np.ndarray, " sequences"],
+        starts: Int64[np.ndarray, " sequences"],
+    ) -> "FlatSequences":
+        """Takes sequences whose beginnings are known, such as those that lie on a disk.
+
+        Args:
+            values: The sequences, end to end.
+            lengths: How many values each has.
+            starts: Where each begins.
+
+        Returns:
+            The sequences.
+        """
+        made = cls(values, lengths)
+        made.__dict__["starts"] = starts  # where the property below keeps what it has computed
+        return made
+
     @cached_property
     def starts(self) -> Int64[np.ndarray, " sequences"]:
         """Where each sequence begins; computed once, for every batch asks."""

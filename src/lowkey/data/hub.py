@@ -32,6 +32,32 @@ def read_parquet(path: Path) -> Table:
     return _table(_guarded(read, f"{path} is not a Parquet file that can be read"), str(path))
 
 
+def read_parquet_parts(path: Path, size: int) -> Iterator[Table]:
+    """Reads a Parquet file that may be larger than the memory, a part at a time.
+
+    Args:
+        path: The file.
+        size: Most rows of a part.
+
+    Yields:
+        Its rows, in their order.
+
+    Raises:
+        DataError: If it is not a whole Parquet file.
+    """
+    datasets = _library()
+    from pyarrow import Table as ArrowTable
+    from pyarrow import parquet
+
+    what, first = f"{path} is not a Parquet file that can be read", 1
+    file = _guarded(lambda: parquet.ParquetFile(path), what)
+    batches = file.iter_batches(batch_size=size)
+    while (batch := _guarded(lambda: next(batches, None), what)) is not None:
+        part = datasets.Dataset(ArrowTable.from_batches([batch]))
+        yield _table(part, str(path), first)
+        first += len(part)
+
+
 def read_saved_folder(folder: Path, split: str) -> Table:
     """Reads a folder written by ``save_to_disk``.
 
@@ -199,7 +225,7 @@ def _guarded(read: Callable[[], Any], what: str) -> Any:
         raise DataError(f"{what} ({_first_line(error)})") from None
 
 
-def _table(dataset: Any, place: str) -> Table:
+def _table(dataset: Any, place: str, first: int = 1) -> Table:
     """Wraps a data set; class labels get their names, and a column of objects becomes several."""
     dataset = dataset.flatten()
 
@@ -211,7 +237,11 @@ def _table(dataset: Any, place: str) -> Table:
         # -1 stands for a label that is kept secret, as in the test sets of GLUE.
         return [None if value is None or value < 0 else class_names[value] for value in values]
 
-    return Table(place, tuple(dataset.column_names), column, len(dataset))
+    def part(start: int, stop: int) -> Table:
+        rows = dataset.select(range(start, min(stop, len(dataset))))
+        return _table(rows, place, first + start)
+
+    return Table(place, tuple(dataset.column_names), column, len(dataset), first=first, part=part)
 
 
 def _first_line(error: BaseException) -> str:

@@ -7,12 +7,13 @@ from lowkey.data.table import Table, table_of_records
 from lowkey.errors import DataError, shown
 
 
-def parse_json_lines(text: str, place: str) -> Table:
+def parse_json_lines(text: str, place: str, first: int = 1) -> Table:
     """Reads JSONL: one JSON object on each line; blank lines are skipped.
 
     Args:
-        text: The content of the file.
+        text: The content of the file, or some of its lines.
         place: The file, for messages.
+        first: Line of the file on which the text begins.
 
     Returns:
         The rows, with the line of each.
@@ -22,7 +23,7 @@ def parse_json_lines(text: str, place: str) -> Table:
     """
     records, lines = [], []
     # Not splitlines(): JSON texts may hold U+2028 and its like, which are no line ends here.
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(text.split("\n"), start=first):
         if line and not line.isspace():
             records.append(_parse_line(line, f"{place}:{number}"))
             lines.append(number)

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from lowkey.data.flat import FlatSequences
 from lowkey.data.labelled import on_device
+from lowkey.data.pair_lengths import refuse_long
 from lowkey.data.pair_tokenizer import PairTokenizer
 from lowkey.data.rows import Rows
-from lowkey.errors import DataError
 from lowkey.nn.layout import SequenceLayout
 
 
@@ -80,11 +80,37 @@ class PairExamples:
         """
         sources = source_tokenizer.encode(rows.column("source"), special_tokens=False).tokens
         targets = target_tokenizer.encode(rows.column("target"), special_tokens=False).tokens
+        if max_length is not None and not truncate:
+            refuse_long(rows, sources.lengths, targets.lengths, max_length, limit)
+        return cls.from_tokens(
+            sources, targets, source_tokenizer, target_tokenizer, max_length=max_length
+        )
+
+    @classmethod
+    def from_tokens(
+        cls,
+        sources: FlatSequences,
+        targets: FlatSequences,
+        source_tokenizer: PairTokenizer,
+        target_tokenizer: PairTokenizer,
+        *,
+        max_length: int | None = None,
+    ) -> "PairExamples":
+        """Puts begin and end tokens around tokens.
+
+        Args:
+            sources: The tokens of each source, without special ones.
+            targets: The tokens of each target, without special ones.
+            source_tokenizer: Tokenizer of the sources.
+            target_tokenizer: Tokenizer of the targets.
+            max_length: Most tokens of a source or a target, counted with its end token; longer
+                ones are cut.
+
+        Returns:
+            The pairs.
+        """
         num_truncated = 0
         if max_length is not None:
-            if not truncate:
-                _check_lengths(rows, "source", sources.lengths + 1, max_length, limit)
-                _check_lengths(rows, "target", targets.lengths + 1, max_length, limit)
             longest = np.maximum(sources.lengths, targets.lengths) + 1
             num_truncated = int((longest > max_length).sum())
             sources, targets = sources.cut(max_length - 1), targets.cut(max_length - 1)
@@ -179,26 +205,3 @@ def flat_batch(
     """
     ids = on_device(sequences.values.astype(np.int64), device)
     return ids, SequenceLayout(torch.from_numpy(sequences.lengths), device)
-
-
-def _check_lengths(
-    rows: Rows,
-    column: str,
-    lengths: Int64[np.ndarray, " examples"],
-    max_length: int,
-    limit: str,
-) -> None:
-    """Refuses texts that would be cut, and says which length would do."""
-    too_long = np.flatnonzero(lengths > max_length)
-    if not len(too_long):
-        return
-    share = 100 * len(too_long) / len(lengths)
-    side = f"{column}s"
-    count = f"{share:.0f} % of the {side} are" if share >= 1 else f"{len(too_long)} {side} are"
-    longest, most = int(lengths.max()), int(np.quantile(lengths, 0.99, method="higher"))
-    cover = f"{longest} ({most} covers 99 %)" if most < longest else f"{longest}"
-    raise DataError(
-        f"{count} longer than {limit} {max_length} (median {int(np.median(lengths))}; "
-        f"first: {rows.where(int(too_long[0]), column)}) and would be cut",
-        fix=f"raise it to {cover}, or set data.truncate: true to accept this",
-    )

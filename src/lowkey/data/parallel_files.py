@@ -1,11 +1,13 @@
 """Reads two text files whose lines belong together: line i of one goes with line i of the other."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from lowkey.data.slips import first_slip
 from lowkey.data.table import Table
+from lowkey.data.text_files import read_data_lines
 from lowkey.errors import ConfigError, DataError
 
 _BRACES = re.compile(r"([^{}]*)\{([^{}]*)\}([^{}]*)")
@@ -76,6 +78,34 @@ def read_parallel(place: str, paths: tuple[Path, Path], read_text: Callable[[Pat
         lines=range(1, len(sources) + 1),
         places=dict(zip(columns, map(str, paths), strict=True)),
     )
+
+
+def parallel_records(paths: Sequence[Path], encoding: str) -> Iterator[dict[str, Any]]:
+    """Reads two files of one text a line that may be larger than the memory, pair by pair.
+
+    Args:
+        paths: The file of the sources and that of the targets.
+        encoding: Their encoding.
+
+    Yields:
+        The rows, with ``source`` and ``target``.
+
+    Raises:
+        MissingInputError: If a file cannot be opened.
+        DataError: If one ends before the other, or cannot be read in the encoding.
+    """
+    sides = [read_data_lines(path, encoding) for path in paths]
+    number = 0
+    while True:
+        number += 1
+        source, target = (next(side, None) for side in sides)
+        if source is None and target is None:
+            return
+        if source is None or target is None:
+            short, long = paths if source is None else reversed(paths)
+            what = f"{short} ends after {number - 1:,} lines, {long} goes on"
+            raise DataError(f"{what}; they must match line by line")
+        yield {"source": source, "target": target}
 
 
 def lines_of(text: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import pairwise
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -27,7 +26,8 @@ class Prefetch(Generic[T]):
     def __init__(self, make: Callable[[Sequence[int]], T]):
         self._make = make
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="prefetch")
-        self._next: dict[int, Sequence[int]] = {}
+        self._plan: Sequence[Sequence[int]] = []
+        self._next: dict[int, int] = {}
         self._ahead: tuple[Sequence[int], Future[T]] | None = None
 
     def follow(self, plan: Sequence[Sequence[int]]) -> None:
@@ -36,7 +36,9 @@ class Prefetch(Generic[T]):
         Args:
             plan: The batches in their order, none empty; no two begin with the same example.
         """
-        self._next = {now[0]: after for now, after in pairwise(plan)}
+        # Places, not batches: a plan may be far smaller than all of its batches.
+        self._plan = plan
+        self._next = {batch[0]: place for place, batch in enumerate(plan, start=1)}
 
     def get(self, ids: Sequence[int]) -> T:
         """Gives what the function makes of a batch, and begins with the one after it.
@@ -49,7 +51,8 @@ class Prefetch(Generic[T]):
         """
         ahead, self._ahead = self._ahead, None
         made = ahead[1].result() if ahead and list(ahead[0]) == list(ids) else self._make(ids)
-        after = self._next.get(ids[0])
-        if after is not None:
+        place = self._next.get(ids[0], len(self._plan))
+        if place < len(self._plan):
+            after = self._plan[place]
             self._ahead = after, self._thread.submit(self._make, after)
         return made

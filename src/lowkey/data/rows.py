@@ -15,6 +15,7 @@ from lowkey.errors import DataError, did_you_mean, shown
 COMPANIONS = {"text": "text_pair", "source": "alternatives"}
 """Columns that are read too, where a file has them, when the column before them is needed."""
 
+_HASHED_AT_ONCE = 10_000
 _USUAL_NAMES = {
     "text": ("sentence", "sentence1", "review", "content", "premise", "question1", "question"),
     "text_pair": ("sentence2", "hypothesis", "question2", "answer"),
@@ -100,8 +101,17 @@ class Rows(Sequence[dict[str, Any]]):
     @cached_property
     def sha256(self) -> str:
         """The hash of the content: equal for equal rows, whatever the format of the file."""
-        content = json.dumps(dict(self.values), sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()
+        # Of json.dumps(self.values, sort_keys=True), which need not be in memory as a whole.
+        digest = hashlib.sha256(b"{")
+        for place, name in enumerate(sorted(self.values)):
+            digest.update(f"{', ' if place else ''}{json.dumps(name)}: [".encode())
+            column = self.values[name]
+            for start in range(0, len(self), _HASHED_AT_ONCE):
+                part = json.dumps(list(column[start : start + _HASHED_AT_ONCE]))[1:-1]
+                digest.update(f"{', ' if start else ''}{part}".encode())
+            digest.update(b"]")
+        digest.update(b"}")
+        return digest.hexdigest()
 
 
 def select_rows(
@@ -130,17 +140,16 @@ def select_rows(
         if names[name] not in table.names and (name in required or name in config.columns):
             raise _missing_column(table, name, names[name], required)
     names = {name: theirs for name, theirs in names.items() if theirs in table.names}
-    numbers = table.lines if table.lines is not None else range(1, table.num_rows + 1)
     rows = Rows(
         place=table.place,
         values={name: table.column(theirs)[: config.limit] for name, theirs in names.items()},
         source_names=names,
         file_columns=table.names,
-        numbers=numbers[: config.limit],
+        numbers=table.numbers[: config.limit],
         has_lines=table.lines is not None,
         places={n: table.places[theirs] for n, theirs in names.items() if theirs in table.places},
     )
-    rows = _without_empty(rows, config.empty)
+    rows = _without_empty(rows, config.empty, "at least " if may_be_none else "")
     if not rows and not may_be_none:
         raise DataError(f"{table.place} holds no rows")
     checked = {name: _checked(rows, name) for name in rows.columns}
@@ -168,7 +177,7 @@ def _missing_column(table: Table, name: str, theirs: str, required: Sequence[str
     )
 
 
-def _without_empty(rows: Rows, policy: str) -> Rows:
+def _without_empty(rows: Rows, policy: str, at_least: str) -> Rows:
     """Refuses or drops the rows in which a column other than ``alternatives`` is empty."""
     empty = {
         name: [i for i, value in enumerate(column) if _is_empty(value)]
@@ -181,7 +190,7 @@ def _without_empty(rows: Rows, policy: str) -> Rows:
     if policy == "error":
         name = next(name for name, indices in empty.items() if indices)
         count = len(empty[name])
-        subject = "1 row has" if count == 1 else f"{count} rows have"
+        subject = at_least + ("1 row has" if count == 1 else f"{count} rows have")
         place = f"first: {rows.where(empty[name][0], name)}"
         raise DataError(
             f'{subject} an empty "{rows.source_names[name]}" ({place})',

@@ -1,30 +1,20 @@
 """From a source as the user names it to rows: files, folders, packages, toys and the Hub."""
 
-import importlib.util
-import os
-import re
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 from lowkey.data.config import DataConfig
 from lowkey.data.delimited_rows import parse_delimited
 from lowkey.data.hub import read_hub, read_parquet, read_saved_folder
 from lowkey.data.json_rows import parse_json_array, parse_json_lines
-from lowkey.data.parallel_files import parallel_names, read_parallel
+from lowkey.data.parallel_files import read_parallel
+from lowkey.data.places import FORMATS, HubSplit, find_source, format_of, split_of
 from lowkey.data.rows import Rows, select_rows
 from lowkey.data.table import Table
 from lowkey.data.text_files import read_data_text
 from lowkey.data.toys import PREFIX, toy_table
-from lowkey.errors import ConfigError, DataError, MissingInputError, did_you_mean
-
-FORMATS = ("jsonl", "json", "csv", "tsv", "parquet")
-_SPLIT_NAMES = {
-    "train": ("train",),
-    "validation": ("validation", "valid", "dev"),
-    "test": ("test",),
-}
-HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?::([\w.-]+))?(?:@(\S+))?", re.ASCII)
-"""A data set of the Hub: its name, perhaps a configuration, perhaps a split."""
+from lowkey.errors import ConfigError, DataError, MissingInputError
 
 
 def read_rows(source: str, config: DataConfig, required: Sequence[str], *, key: str) -> Rows:
@@ -50,51 +40,68 @@ def read_rows(source: str, config: DataConfig, required: Sequence[str], *, key: 
         DataError: If the content is not what it should be.
         ConfigError: If braces do not name two files of lines.
     """
-    split = key.rpartition(".")[2]
-    split = split if split in _SPLIT_NAMES else "test"
-    try:
-        table = _read_table(source, config, required, key, split)
-    except OSError as error:
-        # A folder that may not be entered, a name that is too long, a disk that fails.
-        reason = error.strerror or str(error)
-        raise MissingInputError(f"{source} cannot be read: {reason}", where=key) from None
+    with readable(source, key):
+        table = _read_table(source, config, required, key)
     if not table.num_rows:
         raise DataError(f"{table.place} holds no rows")
     return select_rows(table, config, required)
 
 
-def _read_table(
-    source: str, config: DataConfig, required: Sequence[str], key: str, split: str
-) -> Table:
+@contextmanager
+def readable(source: str, key: str) -> Iterator[None]:
+    """Turns what the system says while a source is read into one line.
+
+    Args:
+        source: The source as the user names it.
+        key: The key or option that names it.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        MissingInputError: If the body raises an ``OSError``.
+    """
+    try:
+        yield
+    except OSError as error:
+        # A folder that may not be entered, a name that is too long, a disk that fails.
+        reason = error.strerror or str(error)
+        raise MissingInputError(f"{source} cannot be read: {reason}", where=key) from None
+
+
+def _read_table(source: str, config: DataConfig, required: Sequence[str], key: str) -> Table:
     """Finds out what kind of source this is and reads it."""
     if source.startswith(PREFIX):
-        return toy_table(source, split, key)
-    names = None if Path(source).exists() else parallel_names(source, key)
-    if names:
-        return _read_parallel(source, names, config, key)
-    if source.startswith("package:"):
-        path = _path_in_package(source, key)
-    else:
-        path = Path(os.path.expanduser(source))
-        hub_name = HUB_NAME.fullmatch(source)
-        if hub_name and not path.exists() and not _looks_like_a_path(path):
-            name, configuration, hub_split = hub_name.groups()
-            return read_hub(name, configuration, hub_split or split)
-    if not path.exists():
-        raise missing_file(path, key)
-    if path.is_dir():
-        if (path / "state.json").exists() or (path / "dataset_dict.json").exists():
-            return read_saved_folder(path, split)
-        path = _file_of_split(path, split, key)
-    return _read_file(path, config, required)
+        return toy_table(source, split_of(key), key)
+    found = find_source(source, key)
+    if isinstance(found, HubSplit):
+        return read_hub(*found)
+    if isinstance(found, tuple):
+        return _read_parallel(source, found, config, key)
+    if found.is_dir():
+        return read_saved_folder(found, split_of(key))
+    return _read_file(found, config, required)
 
 
-def _read_parallel(source: str, names: tuple[str, str], config: DataConfig, key: str) -> Table:
-    """Reads the two files of a name in braces as plain text, whatever their endings."""
-    paths = Path(os.path.expanduser(names[0])), Path(os.path.expanduser(names[1]))
+def _read_parallel(source: str, paths: tuple[Path, Path], config: DataConfig, key: str) -> Table:
+    """Reads two files of lines."""
+    refuse_tables(source, paths, config, key)
+    return read_parallel(source, paths, lambda path: read_data_text(path, config.encoding))
+
+
+def refuse_tables(source: str, paths: tuple[Path, Path], config: DataConfig, key: str) -> None:
+    """Refuses the two files of a name in braces if they are to be read as tables, not as lines.
+
+    Args:
+        source: The source as the user names it.
+        paths: The files.
+        config: Says of which format they are.
+        key: The key or option that names the source.
+
+    Raises:
+        ConfigError: If a format is set, or one of the names ends in that of a table.
+    """
     for path in paths:
-        if not path.exists():
-            raise missing_file(path, key)
         if config.format != "auto" or format_of(path):
             kind = format_of(path) if config.format == "auto" else config.format
             raise ConfigError(
@@ -102,71 +109,6 @@ def _read_parallel(source: str, names: tuple[str, str], config: DataConfig, key:
                 where=key,
                 fix="leave data.format at auto, and let the names not end in a table's",
             )
-    return read_parallel(source, paths, lambda path: read_data_text(path, config.encoding))
-
-
-def _looks_like_a_path(path: Path) -> bool:
-    """Tells a mistyped path from a Hub name, which has the same form."""
-    return format_of(path) is not None or path.parent.exists()
-
-
-def _path_in_package(source: str, key: str) -> Path:
-    """Finds a file inside an installed package, without importing the package."""
-    package, *parts = PurePosixPath(source.removeprefix("package:")).parts or ("",)
-    found = importlib.util.find_spec(package) if package.isidentifier() else None
-    if found is None or not found.submodule_search_locations:
-        raise MissingInputError(f'{source}: no package "{package}" is installed', where=key)
-    if ".." in parts:
-        raise MissingInputError(f"{source}: the path leaves the package", where=key)
-    return Path(found.submodule_search_locations[0], *parts)
-
-
-def missing_file(path: Path, key: str) -> MissingInputError:
-    """Names the file that is not there, and the one that was probably meant.
-
-    Args:
-        path: The file.
-        key: The key or option that names it.
-
-    Returns:
-        The error to raise.
-    """
-    near = None
-    if path.parent.is_dir():
-        near = did_you_mean(path.name, [entry.name for entry in path.parent.iterdir()])
-    fix = None if near is None else f"did you mean {path.parent / near}?"
-    return MissingInputError(f"no such file {path}", where=key, fix=fix)
-
-
-def _file_of_split(folder: Path, split: str, key: str) -> Path:
-    """Finds the one file of a split in a folder, such as train.jsonl or dev.csv.gz."""
-    found = sorted(
-        entry
-        for entry in folder.iterdir()
-        if entry.name.partition(".")[0] in _SPLIT_NAMES[split] and format_of(entry)
-    )
-    if len(found) > 1:
-        names = " and ".join(entry.name for entry in found)
-        raise DataError(f"{folder} holds {names}", where=key, fix="name the file")
-    if not found:
-        names = ", ".join(f"{name}.*" for name in _SPLIT_NAMES[split])
-        fix = f"it must end in .{', .'.join(FORMATS)}, or .gz after one of these"
-        raise MissingInputError(f"{folder} holds no file {names}", where=key, fix=fix)
-    return found[0]
-
-
-def format_of(path: Path) -> str | None:
-    """Tells the format from the ending of a name, the one before .gz if it is packed.
-
-    Args:
-        path: A file.
-
-    Returns:
-        One of ``FORMATS``, None for another ending.
-    """
-    name = path.name.lower().removesuffix(".gz")
-    ending = name.rpartition(".")[2]
-    return ending if ending in FORMATS and "." in name else None
 
 
 def _read_file(path: Path, config: DataConfig, required: Sequence[str]) -> Table:

@@ -1,7 +1,5 @@
 """Rows that are read as they are needed, window by window, from files or the Hub."""
 
-import gzip
-import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,12 +9,11 @@ from typing import Any
 
 from lowkey.data.config import DataConfig
 from lowkey.data.hub import hub_revision, stream_file, stream_hub
-from lowkey.data.parallel_files import parallel_names
+from lowkey.data.parallel_files import parallel_names, parallel_records
+from lowkey.data.places import HUB_NAME, format_of, missing_file
 from lowkey.data.rows import Rows, select_rows
-from lowkey.data.sources import HUB_NAME, format_of, missing_file
 from lowkey.data.table import table_of_records
 from lowkey.errors import ConfigError, DataError
-from lowkey.files import open_regular
 
 Records = Callable[[int], Iterator[dict[str, Any]]]
 """Begins to read anew, after so many rows that are skipped."""
@@ -155,7 +152,7 @@ def _open(source: str, config: DataConfig, key: str) -> tuple[Records, Identity]
             if not path.exists():
                 raise missing_file(path, key)
         return (
-            lambda skip: islice(_parallel(paths, config.encoding), skip, None),
+            lambda skip: islice(parallel_records(paths, config.encoding), skip, None),
             _state_of(paths),
         )
     path = Path(os.path.expanduser(source))
@@ -186,36 +183,3 @@ def _state_of(paths: Sequence[Path]) -> Identity:
     stats = [path.stat() for path in paths]
     state = ", ".join(f"{stat.st_size} bytes of {stat.st_mtime_ns} ns" for stat in stats)
     return lambda: state
-
-
-def _parallel(paths: list[Path], encoding: str) -> Iterator[dict[str, Any]]:
-    """Yields the pairs of two files of lines, which must end together."""
-    sides = [_lines(path, encoding) for path in paths]
-    number = 0
-    while True:
-        number += 1
-        source, target = (next(side, None) for side in sides)
-        if source is None and target is None:
-            return
-        if source is None or target is None:
-            short, long = paths if source is None else reversed(paths)
-            what = f"{short} ends after {number - 1:,} lines, {long} goes on"
-            raise DataError(f"{what}; they must match line by line")
-        yield {"source": source, "target": target}
-
-
-def _lines(path: Path, encoding: str) -> Iterator[str]:
-    """Yields the lines of a file that may be larger than the memory."""
-    with open_regular(path) as file:
-        raw: Any = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
-        number = 0
-        try:
-            for number, line in enumerate(io.TextIOWrapper(raw, encoding, newline="\n"), start=1):
-                text = line.removesuffix("\n").removesuffix("\r")
-                yield text.removeprefix("\ufeff") if number == 1 else text
-        except UnicodeError as error:
-            fix = "set data.encoding to the encoding of the file"
-            where = f"{path}, soon after line {number:,}"
-            raise DataError(f"not {encoding} ({error})", where=where, fix=fix) from None
-        except (gzip.BadGzipFile, EOFError) as error:
-            raise DataError(f"not a whole gzip file ({error})", where=str(path)) from None

@@ -16,6 +16,9 @@ class Table:
         num_rows: Number of rows.
         lines: Line of the file each row begins on, from 1; None for formats without lines.
         places: The file of a column, for the columns that have one of their own.
+        first: Number of its first row in the source, from 1, for formats without lines.
+        part: Gives the rows from one position to before another, without reading the others; None
+            if all were read.
     """
 
     place: str
@@ -24,6 +27,15 @@ class Table:
     num_rows: int
     lines: Sequence[int] | None = None
     places: Mapping[str, str] = field(default_factory=dict)
+    first: int = 1
+    part: Callable[[int, int], "Table"] | None = None
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """Line of each row or, in a format without lines, its number; from 1."""
+        if self.lines is not None:
+            return self.lines
+        return range(self.first, self.first + self.num_rows)
 
 
 def table_of_records(place: str, records: Sequence[dict[str, Any]], lines: Sequence[int]) -> Table:

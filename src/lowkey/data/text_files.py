@@ -1,8 +1,11 @@
 """From the bytes of a file to its text: unpacked, capped in size and strictly decoded."""
 
 import gzip
+import io
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from lowkey.errors import DataError
 from lowkey.files import MIB, open_regular
@@ -34,6 +37,35 @@ def read_data_text(path: Path, encoding: str, *, max_bytes: int = MAX_BYTES) -> 
     except UnicodeError as error:
         # Some codecs (UTF-16 without its mark) do not say at which byte they failed.
         raise DataError(f"not {encoding} ({error})", where=str(path)) from None
+
+
+def read_data_lines(path: Path, encoding: str) -> Iterator[str]:
+    """Reads the lines of a file that may be larger than the memory, one by one.
+
+    Args:
+        path: A regular file; one whose name ends in .gz is unpacked.
+        encoding: Name of its encoding; a byte order mark is dropped.
+
+    Yields:
+        The lines, without line feeds and the carriage returns before them.
+
+    Raises:
+        MissingInputError: If there is no such file, or it cannot be opened.
+        DataError: If it is badly packed or not in the encoding.
+    """
+    with open_regular(path) as file:
+        raw: Any = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
+        number = 0
+        try:
+            for number, line in enumerate(io.TextIOWrapper(raw, encoding, newline="\n"), start=1):
+                text = line.removesuffix("\n").removesuffix("\r")
+                yield text.removeprefix("\ufeff") if number == 1 else text
+        except UnicodeError as error:
+            fix = "set data.encoding to the encoding of the file"
+            where = f"{path}, soon after line {number:,}"
+            raise DataError(f"not {encoding} ({error})", where=where, fix=fix) from None
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise DataError(f"not a whole gzip file ({error})", where=str(path)) from None
 
 
 def _read_bytes(path: Path, max_bytes: int) -> bytes:

@@ -56,10 +56,13 @@ def train_tokenizer(
     try:
         tokenizer = trainer(texts, vocab_size)
     except _TooSmallError:
-        characters = len(set().union(*texts))
+        characters: set[str] = set()
+        for text in texts:  # one by one: union(*texts) would hold all of them
+            characters.update(text)
+        count = len(characters)
         raise ConfigError(
-            f"{key} {vocab_size} is too small for texts of {characters} different characters",
-            fix=f"raise it to {2 * characters} or more, or use the kind bpe",
+            f"{key} {vocab_size} is too small for texts of {count} different characters",
+            fix=f"raise it to {2 * count} or more, or use the kind bpe",
         ) from None
     tokenizer.add_special_tokens(SPECIAL_TOKENS)
     return TextTokenizer(tokenizer)

@@ -196,6 +196,11 @@ class FinetuneRecipe(Config):
                 "data.streaming is for lowkey train; lowkey finetune reads its rows whole"
                 " — set it to false"
             )
+        if self.data.memory_map is True:
+            raise ValueError(
+                "data.memory_map is for lowkey train; lowkey finetune holds its rows in memory"
+                " — leave it at auto"
+            )
         if self.task in TASKS_TO_COME:
             raise ValueError(
                 f"task {self.task} is not there yet — this version trains classify, pair and"

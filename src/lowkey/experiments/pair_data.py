@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from lowkey.data.pair_tokenizer import PairTokenizer
 from lowkey.data.pairs import PairExamples
 from lowkey.data.rows import Rows
+from lowkey.data.stored_pairs import store_pairs
 from lowkey.data.subword_dropout import SubwordDropout
 from lowkey.data.tokenizer import TextTokenizer
 from lowkey.data.training_pairs import HeldPairs, PairDropout, StreamedPairs, TrainingPairs
@@ -49,11 +50,21 @@ def prepare_pairs(
 
     Raises:
         DataError: If a text is too long and the recipe does not let it be cut.
+        CannotWriteError: If they are to lie on the disk, and it is full.
         ConfigError: If subword dropout is asked of a tokenizer that is not BPE.
     """
 
     def encode(rows: Rows) -> PairExamples:
         cut = recipe.data.truncate
+        if splits.scratch is not None:
+            return store_pairs(
+                rows,
+                *tokenizers,
+                splits.scratch,
+                max_length=max_length,
+                truncate=cut,
+                limit=limit,
+            )
         return PairExamples.from_rows(
             rows, *tokenizers, max_length=max_length, truncate=cut, limit=limit
         )

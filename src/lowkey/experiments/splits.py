@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lowkey import runtime
-from lowkey.data.batching import plan_batches
+from lowkey.data.batching import BatchPlan, plan_batches
 from lowkey.data.config import DataConfig
 from lowkey.data.rows import Rows
 from lowkey.data.sources import read_rows
+from lowkey.data.stored_rows import is_stored, read_training_rows, take_stored
 from lowkey.data.streams import RowStream
 from lowkey.errors import DataError
+from lowkey.files import Scratch
 from lowkey.training.config import TrainConfig
 
 _HELD_OUT = 0.1
@@ -29,6 +31,7 @@ class Splits:
         stream: Where training rows are read as they are needed, if they are; ``train`` and
             ``given`` are then its first window that holds rows.
         first_window: Number of that window.
+        scratch: The disk on which the training rows lie; None if they are in memory.
     """
 
     given: Rows
@@ -37,6 +40,7 @@ class Splits:
     test: Rows | None
     stream: RowStream | None = None
     first_window: int = 0
+    scratch: Scratch | None = None
 
     @property
     def hashes(self) -> dict[str, str]:
@@ -55,7 +59,11 @@ class Splits:
 
 
 def read_splits(
-    data: DataConfig, columns: Sequence[str], seed: int, say: Callable[[str], None]
+    data: DataConfig,
+    columns: Sequence[str],
+    seed: int,
+    say: Callable[[str], None],
+    scratch: Scratch | None = None,
 ) -> Splits:
     """Reads the splits of a recipe; holds rows out for validation where it names none.
 
@@ -64,22 +72,33 @@ def read_splits(
         columns: Standard columns that must be there.
         seed: Chooses the rows that are held out.
         say: Takes a line for the user.
+        scratch: The disk on which many training rows may lie; None keeps them in memory.
 
     Returns:
         The rows.
 
     Raises:
+        ConfigError: If the disk is asked for and a source cannot be read in portions.
         DataError: If the content of a source is not what it should be.
         MissingInputError: If a source is not there.
         UnavailableError: If the Hub is needed and cannot be reached.
+        CannotWriteError: If the disk is full or cannot be written to.
     """
     stream, first_window = None, 0
     if data.streaming:
         stream = RowStream(data.train or "", data, columns, "data.train")
         first_window, train = stream.first()
         given = train
+    elif scratch is not None:
+        given = train = read_training_rows(
+            data.train or "", data, columns, scratch, key="data.train"
+        )
     else:
         given = train = read_rows(data.train or "", data, columns, key="data.train")
+    if scratch is not None and not is_stored(train):
+        scratch = None
+    if scratch is not None:
+        say(f"the training pairs lie on the disk of {scratch.folder} until the run ends")
     test = None
     if data.test is not None:
         test = read_rows(data.test, data, columns, key="data.test")
@@ -91,7 +110,7 @@ def read_splits(
             f"no data.validation: {len(validation)} of the training rows are held out"
             " to choose the best step"
         )
-    return Splits(given, train, validation, test, stream, first_window)
+    return Splits(given, train, validation, test, stream, first_window, scratch)
 
 
 def hold_out(rows: Rows, seed: int) -> tuple[Rows, Rows]:
@@ -125,6 +144,8 @@ def take_rows(rows: Rows, index: np.ndarray) -> Rows:
     Returns:
         The rows picked, in the order of ``index``.
     """
+    if is_stored(rows):
+        return take_stored(rows, index)
     positions = index.tolist()
     values = {name: [column[i] for i in positions] for name, column in rows.values.items()}
     return replace(rows, values=values, numbers=[rows.numbers[i] for i in positions])
@@ -143,7 +164,7 @@ def spread(rows: Rows, count: int) -> Rows:
     return take_rows(rows, np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int))
 
 
-def plan_epoch(lengths: np.ndarray, config: TrainConfig, epoch: int) -> list[list[int]]:
+def plan_epoch(lengths: np.ndarray, config: TrainConfig, epoch: int) -> BatchPlan:
     """Plans the batches of an epoch, by examples where the recipe gives a size, else by tokens.
 
     Args:

@@ -14,6 +14,11 @@ def refuse_endless(data: DataConfig, train: TrainConfig) -> None:
     Raises:
         ValueError: If a key is missing, or would stop the run at a row read late.
     """
+    if data.memory_map is True:
+        raise ValueError(
+            "data.streaming holds one window of pairs in memory and data.memory_map keeps all of"
+            " them on the disk — set one of them to false"
+        )
     if train.max_steps is None:
         raise ValueError(
             "data.streaming has no known end, so num_train_epochs cannot be counted"

@@ -5,6 +5,7 @@ pairs -> tokenizers and model -> train -> reload the best -> decode the test set
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from lowkey.experiments.samples import text_samples
 from lowkey.experiments.session import Session, environment, open_session
 from lowkey.experiments.splits import Splits, plan_epoch, read_splits, spread
 from lowkey.experiments.start_from import start_from
+from lowkey.files import Scratch
 from lowkey.pipelines.bundle import Decoding, Facts, as_metrics, folder_bytes
 from lowkey.pipelines.translator import Translator
 from lowkey.run_folder import RunFolder
@@ -52,7 +54,8 @@ def train(recipe: TranslationRecipe, out: Path, *, resume: bool = False) -> Fact
     RunFolder.find(out, resume=resume)
     progress = progress_for()
     runtime.set_threads(recipe.train.threads)
-    splits = read_splits(recipe.data, _COLUMNS, recipe.train.seed, progress.note)
+    scratch = Scratch(out, "the training pairs", "set data.memory_map: false")
+    splits = read_splits(recipe.data, _COLUMNS, recipe.train.seed, progress.note, scratch)
     learner = _prepare(recipe, splits, progress.note)
     Course(recipe.train, learner)  # an impossible schedule is refused before anything is written
     both = learner.translator.source_tokenizer, learner.translator.target_tokenizer
@@ -109,7 +112,7 @@ class Learner:
         """
         train = self.pairs.train
         planned = plan_epoch(train.lengths(epoch), self.recipe.train, epoch)
-        plan = [train.numbers(epoch, ids) for ids in planned]
+        plan = planned.numbered(partial(train.numbers, epoch))
         self.ahead.follow(plan)
         return plan
 

@@ -7,6 +7,7 @@ either the old content or the new one, whole, even if the process is killed or t
 
 from lowkey.files.durable import staged_folder, write_bytes, write_json, write_text
 from lowkey.files.leftovers import settle
+from lowkey.files.scratch import Scratch, ScratchFile
 from lowkey.files.tensors import TensorInfo, read_tensors, tensor_infos, write_tensors
 from lowkey.files.text import MIB, open_regular, parse_json, read_json, read_text, sha256_of
 from lowkey.files.yaml_document import KeyPath, YamlDocument, parse_yaml, read_yaml
@@ -14,6 +15,8 @@ from lowkey.files.yaml_document import KeyPath, YamlDocument, parse_yaml, read_y
 __all__ = [
     "MIB",
     "KeyPath",
+    "Scratch",
+    "ScratchFile",
     "TensorInfo",
     "YamlDocument",
     "open_regular",

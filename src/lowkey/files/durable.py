@@ -46,7 +46,7 @@ def write_bytes(path: Path, data: bytes) -> None:
             raise
         _sync_folder(path.parent)
     except OSError as error:
-        raise _cannot_write(path, error, needed=len(data)) from error
+        raise cannot_write(str(path), path.parent, error, needed=len(data)) from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -105,7 +105,7 @@ def staged_folder(final: Path) -> Iterator[Path]:
     except BaseException as error:
         shutil.rmtree(stage, ignore_errors=True)
         if isinstance(error, OSError):
-            raise _cannot_write(final, error) from error
+            raise cannot_write(str(final), final.parent, error) from error
         if isinstance(error, CannotWriteError):  # of the body: the hidden name says nothing
             error.what = error.what.replace(str(stage), str(final))
         raise
@@ -174,16 +174,28 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _cannot_write(path: Path, error: OSError, needed: int | None = None) -> CannotWriteError:
-    """Words the failure of a write; of a full disk, with the bytes needed and free."""
+def cannot_write(
+    what: str, folder: Path, error: OSError, *, needed: int | None = None
+) -> CannotWriteError:
+    """Words the failure of a write; of a full disk, with the bytes needed and free.
+
+    Args:
+        what: What was to be written.
+        folder: A folder on the disk it was to be written to.
+        error: What the system said.
+        needed: Its size in bytes, where that is known.
+
+    Returns:
+        The error to raise.
+    """
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return CannotWriteError(f"cannot write {path}: {error.strerror or error}")
+        return CannotWriteError(f"cannot write {what}: {error.strerror or error}")
     need = "" if needed is None else f" needs {_size(needed)},"
     try:
-        free = f" {path.parent} has {_size(shutil.disk_usage(path.parent).free)}"
+        free = f" {folder} has {_size(shutil.disk_usage(folder).free)}"
     except OSError:
         free = " the disk is full"
-    return CannotWriteError(f"no room for {path}:{need}{free}", fix="free space there")
+    return CannotWriteError(f"no room for {what}:{need}{free}", fix="free space there")
 
 
 def _size(count: int) -> str:

@@ -35,7 +35,11 @@ def config_sha256(config: TrainConfig) -> str:
 
 
 def refuse_changes(
-    before: Config, now: Config, *, run: Path, free: tuple[str, ...] = ("track",)
+    before: Config,
+    now: Config,
+    *,
+    run: Path,
+    free: tuple[str, ...] = ("track", "data.memory_map"),
 ) -> None:
     """Refuses to resume a run with another recipe, naming the first key that differs.
 
