@@ -67,6 +67,15 @@ def adapted(base, config):
         {"target_modules": ["1.attention.self.key", "bert.encoder.layer.0.output.dense"]},
         {"task_type": None},
         {"init_lora_weights": "gaussian"},
+        {"rank_pattern": {"query": 3}},
+        {"rank_pattern": {"layer.1.attention.self.query": 3, "value": 2}, "use_rslora": True},
+        # Both entries match one query, and peft takes the first.
+        {"rank_pattern": {"0.attention.self.query": 5, "query": 3}},
+        pytest.param(
+            {"rank_pattern": {"query": 3, "word_embeddings": 7}},
+            marks=pytest.mark.filterwarnings("ignore:The following rank_pattern keys did not"),
+        ),
+        {"alpha_pattern": {"value": 3, "1.attention.self.query": 40}, "rank_pattern": {"value": 2}},
     ],
 )
 def test_an_adapter_of_peft_computes_the_same_here(base, tmp_path, options):
@@ -121,6 +130,41 @@ def test_an_adapter_that_covers_every_linear_map(base, tmp_path):
     theirs = PeftModel.from_pretrained(their_base(base), tmp_path).eval()
     torch.testing.assert_close(our_logits(model), their_logits(theirs), atol=1e-5, rtol=1e-5)
     assert len(adapters(model)) == 12
+
+
+@pytest.mark.parametrize("use_rslora", [False, True])
+def test_peft_gives_each_module_the_rank_and_alpha_we_gave_it(base, tmp_path, use_rslora):
+    from peft import PeftModel
+
+    config = LoRAConfig(
+        r=4,
+        target_modules="all-linear",
+        rank_pattern={"blocks.1.attention.query": 2, "query": 3, "up": 1, "down": 1},
+        alpha_pattern={"blocks.0.feed_forward.down": 2.5, "value": 40},
+        use_rslora=use_rslora,
+    )
+    model = adapted(base, config)
+    save_adapter(model, tmp_path / "out", lora_config=config, base_name=str(base))
+    theirs = PeftModel.from_pretrained(their_base(base), tmp_path / "out").eval()
+    torch.testing.assert_close(our_logits(model), their_logits(theirs), atol=1e-5, rtol=1e-5)
+    written = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
+    assert written["rank_pattern"] == {
+        "1.attention.self.query": 2,
+        "0.attention.self.query": 3,
+        "intermediate.dense": 1,
+        "0.output.dense": 1,
+        "1.output.dense": 1,
+    }
+    assert written["alpha_pattern"] == {"0.output.dense": 2.5, "value": 40}
+    again = load_classifier(base)
+    config = load_adapter(again, tmp_path / "out")
+    assert torch.equal(our_logits(again), our_logits(model))
+    assert {name: m.rank for name, m in adapters(again).items()} == {
+        name: m.rank for name, m in adapters(model).items()
+    }
+    save_adapter(again, tmp_path / "twice", lora_config=config, base_name=str(base))
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        assert (tmp_path / "twice" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
 
 
 def test_load_then_save_gives_the_same_bytes(base, tmp_path):

@@ -33,6 +33,25 @@ def test_bert_base_has_the_published_counts(target: str, count: int) -> None:
     assert f"{count:,} parameters, {trainable:,} with the head" in str(report)
 
 
+def test_patterns_give_modules_a_rank_and_an_alpha_of_their_own() -> None:
+    model = classifier()
+    report = inject(
+        model,
+        LoRAConfig(
+            r=4,
+            lora_alpha=8,
+            target_modules="qv",
+            rank_pattern={"blocks.0.attention.query": 2, "query": 6},
+            alpha_pattern={"value": 2},
+        ),
+    )
+    blocks = [model.get_submodule(f"encoder.blocks.{i}.attention") for i in (0, 1)]
+    found = [(b.query.rank, b.query.scaling, b.value.rank, b.value.scaling) for b in blocks]
+    assert found == [(2, 4, 4, 0.5), (6, 8 / 6, 4, 0.5)]
+    assert report.adapter_parameters == (2 + 6 + 4 + 4) * (16 + 16)
+    assert "(query, value) at ranks 2 to 6:" in str(report)
+
+
 def test_presets_take_the_gate_along_where_there_is_one() -> None:
     sizes = {"d_model": 8, "num_heads": 2, "d_ff": 12, "gated": True}
     counts = {"num_encoder_layers": 1, "num_decoder_layers": 1}
@@ -115,6 +134,9 @@ def test_it_adapts_the_transformer_half_too() -> None:
         ({"target_modules": ["query", "valeu"]}, "'valeu' matches no module.*did you mean value"),
         ({"target_modules": "al-linear"}, "did you mean all-linear"),
         ({"modules_to_save": ["classifer"]}, "modules_to_save.*did you mean classifier"),
+        ({"rank_pattern": {"qurey": 4}}, "rank_pattern: 'qurey' matches no adapted.*mean query"),
+        ({"target_modules": "qv", "alpha_pattern": {"key": 4}}, "there are query, value"),
+        ({"rank_pattern": {".*query": 4}}, "'.*query' matches no adapted module"),
         ({"target_modules": ["uery"]}, "'uery' matches no module"),  # the end of a word is no name
     ],
 )

@@ -1,6 +1,7 @@
 """The options of LoRA, under the names PEFT's users know. Knows no torch."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, TypeVar
 
 from pydantic import Field
 
@@ -16,6 +17,11 @@ TARGET_PRESETS: dict[str, tuple[str, ...]] = {
 # Only gated feed-forward networks have one; a preset takes it along where it is.
 SOMETIMES_THERE = frozenset({"gate"})
 
+Rank = Annotated[int, Field(ge=1, le=1024)]
+Alpha = Annotated[float, Field(gt=0, le=1e6)]
+
+V = TypeVar("V")
+
 
 class LoRAConfig(Config):
     """How to adapt a model.
@@ -28,14 +34,19 @@ class LoRAConfig(Config):
             linear maps to adapt: whole module names, or their last parts.
         modules_to_save: Modules trained whole and saved with the adapter, such as the head.
         use_rslora: Scale by lora_alpha / sqrt(r) instead (Kalajdzievski, 2023).
+        rank_pattern: Ranks of some of the adapted maps, by whole module names or last parts; the
+            first that matches a map holds for it, and r for the others.
+        alpha_pattern: Values of lora_alpha in the same way.
     """
 
-    r: Annotated[int, Field(ge=1, le=1024)] = 8
-    lora_alpha: Annotated[float, Field(gt=0, le=1e6)] = 16
+    r: Rank = 8
+    lora_alpha: Alpha = 16
     lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     target_modules: str | list[str] = "all-linear"
     modules_to_save: list[str] = Field(default=["classifier"])
     use_rslora: bool = False
+    rank_pattern: dict[str, Rank] = Field(default={})
+    alpha_pattern: dict[str, Alpha] = Field(default={})
 
     @property
     def scaling(self) -> float:
@@ -60,6 +71,26 @@ class LoRAConfig(Config):
         optional = SOMETIMES_THERE if self.is_preset else frozenset()
         return tuple(target for target in self.targets if target not in optional)
 
+    def of_module(self, name: str) -> "LoRAConfig":
+        """Resolves what the patterns say of one module.
+
+        Args:
+            name: Its full name.
+
+        Returns:
+            The options with its own rank and alpha, and without patterns.
+
+        Example:
+            >>> config = LoRAConfig(r=8, rank_pattern={"query": 2})
+            >>> [config.of_module(f"blocks.0.attention.{name}").r for name in ("query", "key")]
+            [2, 8]
+        """
+        own = {
+            "r": first_match(self.rank_pattern, name, self.r),
+            "lora_alpha": first_match(self.alpha_pattern, name, self.lora_alpha),
+        }
+        return self.model_copy(update={**own, "rank_pattern": {}, "alpha_pattern": {}})
+
 
 def matches(name: str, target: str) -> bool:
     """Says whether a module name is a target: the same, or ending in it after a dot.
@@ -72,3 +103,17 @@ def matches(name: str, target: str) -> bool:
         Whether it is one.
     """
     return name == target or name.endswith(f".{target}")
+
+
+def first_match(pattern: Mapping[str, V], name: str, otherwise: V) -> V:
+    """Looks up what a pattern says of a module, as PEFT does: the first entry that matches.
+
+    Args:
+        pattern: Values by full names or last parts of names.
+        name: Full name of a module.
+        otherwise: What holds where no entry matches.
+
+    Returns:
+        The value.
+    """
+    return next((value for target, value in pattern.items() if matches(name, target)), otherwise)

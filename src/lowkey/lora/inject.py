@@ -1,6 +1,6 @@
 """Puts LoRA into a model, and takes it into or out of the weights."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeGuard
 
@@ -18,24 +18,31 @@ class InjectionReport:
     """What was adapted.
 
     Args:
-        modules: Names of the adapted linear maps.
+        ranks: Rank of the update of each adapted linear map, by its name.
         adapter_parameters: Trainable parameters of the update alone: the sum of r (in + out).
         saved_parameters: Trainable parameters of the modules trained whole (the head).
         total_parameters: All parameters of the model, adapter included.
     """
 
-    modules: list[str]
+    ranks: dict[str, int]
     adapter_parameters: int
     saved_parameters: int
     total_parameters: int
+
+    @property
+    def modules(self) -> list[str]:
+        """Names of the adapted linear maps."""
+        return list(self.ranks)
 
     def __str__(self) -> str:
         """Says it in one line."""
         trainable = self.adapter_parameters + self.saved_parameters
         head = f" {trainable:,} with the head," if self.saved_parameters else ""
-        kinds = sorted({name.rsplit(".", 1)[-1] for name in self.modules})
+        kinds = sorted({name.rsplit(".", 1)[-1] for name in self.ranks})
+        least, most = min(self.ranks.values()), max(self.ranks.values())
+        ranks = f"rank {least}" if least == most else f"ranks {least} to {most}"
         return (
-            f"LoRA adapts {len(self.modules)} linear maps ({', '.join(kinds)}):"
+            f"LoRA adapts {len(self.ranks)} linear maps ({', '.join(kinds)}) at {ranks}:"
             f" {self.adapter_parameters:,} parameters,{head}"
             f" {trainable / self.total_parameters:.2%} of {self.total_parameters:,}"
         )
@@ -59,31 +66,37 @@ def inject(
 
     Raises:
         ValueError: If the model has adapters already.
-        ConfigError: If a target matches no linear map, or a module to save does not exist.
+        ConfigError: If a target matches no linear map, a pattern no adapted one, or if a module to
+            save does not exist.
     """
     if adapters(model):
         raise ValueError("the model has adapters already")
-    linears = {n: m for n, m in model.named_modules() if _is_adaptable(m)}
-    saved = [
-        n for n, _ in model.named_modules() if any(matches(n, s) for s in config.modules_to_save)
-    ]
+    modules = dict(model.named_modules())
+    saved = [name for name in modules if any(matches(name, s) for s in config.modules_to_save)]
     inside = tuple(f"{name}." for name in saved)
-    candidates = {n: m for n, m in linears.items() if n not in saved and not n.startswith(inside)}
-    _refuse_unmatched(config.required, candidates, "target_modules")
-    _refuse_unmatched(tuple(config.modules_to_save), dict(model.named_modules()), "modules_to_save")
+    candidates = {
+        name: module
+        for name, module in modules.items()
+        if _is_adaptable(module) and not f"{name}.".startswith(inside)
+    }
+    chosen = [name for name in candidates if any(matches(name, t) for t in config.targets)]
+    _refuse_unmatched(config.required, candidates, "target_modules", TARGET_PRESETS)
+    _refuse_unmatched(config.modules_to_save, modules, "modules_to_save")
+    _refuse_unmatched(config.rank_pattern, chosen, "rank_pattern")
+    _refuse_unmatched(config.alpha_pattern, chosen, "alpha_pattern")
     model.requires_grad_(False)
-    chosen = [n for n in candidates if any(matches(n, t) for t in config.targets)]
     for name in chosen:
         parent, _, last = name.rpartition(".")
-        setattr(model.get_submodule(parent), last, LoRALinear(linears[name], config, generator))
+        update = LoRALinear(candidates[name], config.of_module(name), generator)
+        setattr(model.get_submodule(parent), last, update)
     for name in saved:
         model.get_submodule(name).requires_grad_(True)
-    updates = sum(
-        p.numel() for m in adapters(model).values() for p in (m.lora_A.weight, m.lora_B.weight)
-    )
+    adapted = adapters(model)
+    updates = sum(p.numel() for m in adapted.values() for p in (m.lora_A.weight, m.lora_B.weight))
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     total = sum(p.numel() for p in model.parameters())
-    return InjectionReport(chosen, updates, trainable - updates, total)
+    ranks = {name: module.rank for name, module in adapted.items()}
+    return InjectionReport(ranks, updates, trainable - updates, total)
 
 
 def _is_adaptable(module: nn.Module) -> TypeGuard[nn.Linear]:
@@ -92,16 +105,19 @@ def _is_adaptable(module: nn.Module) -> TypeGuard[nn.Linear]:
 
 
 def _refuse_unmatched(
-    targets: tuple[str, ...], modules: Mapping[str, nn.Module], option: str
+    targets: Iterable[str], modules: Iterable[str], option: str, presets: Iterable[str] = ()
 ) -> None:
+    """Refuses a name that is of no module, with the ones that come nearest."""
+    modules = list(modules)
     for target in targets:
         if not any(matches(name, target) for name in modules):
             known = {name.rsplit(".", 1)[-1] for name in modules}
             known = {name for name in known if name and not name.isdigit()}
-            nearest = did_you_mean(target, [*known, *TARGET_PRESETS])
+            nearest = did_you_mean(target, [*known, *presets])
             guess = f"did you mean {nearest}? " if nearest else ""
+            kind = "adapted module" if option.endswith("_pattern") else "module"
             raise ConfigError(
-                f"{target!r} matches no module of this model",
+                f"{target!r} matches no {kind} of this model",
                 where=f"lora.{option}",
                 fix=f"{guess}there are {', '.join(sorted(known))}",
             )

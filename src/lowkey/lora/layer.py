@@ -56,6 +56,11 @@ class LoRALinear(nn.Linear):
         self.train(linear.training)
 
     @property
+    def rank(self) -> int:
+        """Rank of the update: rows of A, columns of B."""
+        return self.lora_A.out_features
+
+    @property
     def merged(self) -> bool:
         """Whether the update is part of ``weight`` now."""
         return self._original is not None
