@@ -15,6 +15,7 @@ from lowkey.nn.layout import SequenceLayout
 # transformers warns of a method that peft still calls.
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
 
+LAYER_1 = "bert.encoder.layer.1"
 IDS = torch.tensor([[2, 7, 9, 3, 0], [2, 11, 30, 5, 3], [2, 3, 0, 0, 0]])
 MASK = torch.tensor([[1, 1, 1, 1, 0], [1, 1, 1, 1, 1], [1, 1, 0, 0, 0]])
 
@@ -75,6 +76,11 @@ def adapted(base, config):
             {"rank_pattern": {"query": 3, "word_embeddings": 7}},
             marks=pytest.mark.filterwarnings("ignore:The following rank_pattern keys did not"),
         ),
+        {"layers_to_transform": 1},
+        {"layers_to_transform": [1, 0], "layers_pattern": ["layers", "layer"]},
+        {"layers_to_transform": [0], "layers_pattern": "encoder.layer"},
+        # A module that is named whole is a target in any layer.
+        {"layers_to_transform": [0], "target_modules": ["key", f"{LAYER_1}.attention.self.value"]},
         {"alpha_pattern": {"value": 3, "1.attention.self.query": 40}, "rank_pattern": {"value": 2}},
     ],
 )
@@ -130,6 +136,21 @@ def test_an_adapter_that_covers_every_linear_map(base, tmp_path):
     theirs = PeftModel.from_pretrained(their_base(base), tmp_path).eval()
     torch.testing.assert_close(our_logits(model), their_logits(theirs), atol=1e-5, rtol=1e-5)
     assert len(adapters(model)) == 12
+
+
+@pytest.mark.parametrize("layers", [1, [1], [0, 1]])
+def test_peft_adapts_the_layers_we_did(base, tmp_path, layers):
+    from peft import PeftModel
+
+    config = LoRAConfig(r=2, target_modules=["query", "up"], layers_to_transform=layers)
+    model = adapted(base, config)
+    save_adapter(model, tmp_path / "out", lora_config=config, base_name=str(base))
+    theirs = PeftModel.from_pretrained(their_base(base), tmp_path / "out").eval()
+    torch.testing.assert_close(our_logits(model), their_logits(theirs), atol=1e-5, rtol=1e-5)
+    again = load_classifier(base)
+    load_adapter(again, tmp_path / "out")
+    assert adapters(again).keys() == adapters(model).keys()
+    assert len(adapters(again)) == 2 * len(config.layers)
 
 
 @pytest.mark.parametrize("use_rslora", [False, True])

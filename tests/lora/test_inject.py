@@ -52,6 +52,14 @@ def test_patterns_give_modules_a_rank_and_an_alpha_of_their_own() -> None:
     assert "(query, value) at ranks 2 to 6:" in str(report)
 
 
+@pytest.mark.parametrize(("layers", "found"), [(1, {1}), ([0], {0}), ([1, 0], {0, 1})])
+def test_only_the_layers_that_are_named_are_adapted(layers: int | list[int], found: set) -> None:
+    report = inject(classifier(), LoRAConfig(layers_to_transform=layers, target_modules="qv"))
+    assert set(report.ranks) == {
+        f"encoder.blocks.{layer}.attention.{name}" for layer in found for name in ("query", "value")
+    }
+
+
 def test_presets_take_the_gate_along_where_there_is_one() -> None:
     sizes = {"d_model": 8, "num_heads": 2, "d_ff": 12, "gated": True}
     counts = {"num_encoder_layers": 1, "num_decoder_layers": 1}
@@ -137,6 +145,8 @@ def test_it_adapts_the_transformer_half_too() -> None:
         ({"rank_pattern": {"qurey": 4}}, "rank_pattern: 'qurey' matches no adapted.*mean query"),
         ({"target_modules": "qv", "alpha_pattern": {"key": 4}}, "there are query, value"),
         ({"rank_pattern": {".*query": 4}}, "'.*query' matches no adapted module"),
+        ({"layers_to_transform": [0, 2]}, "layers_to_transform: .* no layer 2 — there are 0 to 1"),
+        ({"target_modules": ["blocks.0.attention.query"], "layers_to_transform": 1}, "no module"),
         ({"target_modules": ["uery"]}, "'uery' matches no module"),  # the end of a word is no name
     ],
 )

@@ -33,6 +33,7 @@ _MODULE_NAME = r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$"
 Name = Annotated[str, Field(pattern=_MODULE_NAME, max_length=200)]
 Rank = Annotated[int, Field(ge=1, le=1024)]
 Alpha = Annotated[float, Field(gt=0, le=1e6)]
+Layer = Annotated[int, Field(ge=0, le=10_000)]
 
 
 def _literal(option: str, value: object) -> object:
@@ -67,6 +68,8 @@ class AdapterConfigFile(Schema):
     alpha_pattern: Annotated[
         dict[Name, Alpha] | None, BeforeValidator(partial(_literal, "alpha_pattern"))
     ] = Field(default=None, max_length=10_000)
+    layers_to_transform: Layer | list[Layer] | None = None
+    layers_pattern: Name | list[Name] | None = None
     bias: Literal["none"] = "none"
     fan_in_fan_out: Literal[False] = False
     # Other initialisations also change the base weights, which the adapter then needs.

@@ -1,6 +1,6 @@
 """Which modules an adapter's names mean, by PEFT's rules, and the shortest names for ours."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -77,7 +77,32 @@ def adapted_modules(
             fix=f"it was made for another family; {family.title} calls its linear maps"
             f" {', '.join(known)}",
         )
-    return [ours for name, ours in theirs.items() if any(matches(name, t) for t in wanted)]
+    return [ours for name, ours in theirs.items() if _is_target(name, config)]
+
+
+def _is_target(name: str, config: AdapterConfigFile) -> bool:
+    """Whether a module is one of the targets, by peft's rules for names and layers."""
+    layers, patterns = config.layers_to_transform, config.layers_pattern or []
+    layers = [layers] if isinstance(layers, int) else layers
+    patterns = [patterns] if isinstance(patterns, str) else patterns
+    # To peft, a module that is named whole is a target whatever the layers say.
+    return name in config.target_modules or (
+        any(matches(name, target) for target in config.target_modules)
+        and (not layers or _layer(name, patterns) in layers)
+    )
+
+
+def _layer(name: str, patterns: Sequence[str]) -> int | None:
+    """The number of a module's layer: the first one, behind a pattern if there are any."""
+    parts = name.split(".")
+    numbers = [i for i in range(2, len(parts) - 1) if parts[i].isdecimal()]
+    if not patterns:
+        return int(parts[numbers[0]]) if numbers else None
+    for pattern in patterns:
+        for i in (i for i in range(1, len(parts) - 1) if parts[i].isdecimal()):
+            if matches(".".join(parts[:i]), pattern):
+                return int(parts[i])
+    return None
 
 
 def endings(chosen: Collection[str], others: Collection[str]) -> list[str]:

@@ -19,6 +19,7 @@ SOMETIMES_THERE = frozenset({"gate"})
 
 Rank = Annotated[int, Field(ge=1, le=1024)]
 Alpha = Annotated[float, Field(gt=0, le=1e6)]
+Layer = Annotated[int, Field(ge=0)]
 
 V = TypeVar("V")
 
@@ -37,6 +38,7 @@ class LoRAConfig(Config):
         rank_pattern: Ranks of some of the adapted maps, by whole module names or last parts; the
             first that matches a map holds for it, and r for the others.
         alpha_pattern: Values of lora_alpha in the same way.
+        layers_to_transform: Number or numbers of the blocks to adapt, from 0; None adapts them all.
     """
 
     r: Rank = 8
@@ -47,6 +49,7 @@ class LoRAConfig(Config):
     use_rslora: bool = False
     rank_pattern: dict[str, Rank] = Field(default={})
     alpha_pattern: dict[str, Alpha] = Field(default={})
+    layers_to_transform: Layer | Annotated[list[Layer], Field(min_length=1)] | None = None
 
     @property
     def scaling(self) -> float:
@@ -70,6 +73,14 @@ class LoRAConfig(Config):
         """The names that must match: of a preset, those that every model has."""
         optional = SOMETIMES_THERE if self.is_preset else frozenset()
         return tuple(target for target in self.targets if target not in optional)
+
+    @property
+    def layers(self) -> tuple[int, ...] | None:
+        """Numbers of the blocks to adapt; None for all."""
+        layers = self.layers_to_transform
+        if isinstance(layers, list):
+            return tuple(layers)
+        return None if layers is None else (layers,)
 
     def of_module(self, name: str) -> "LoRAConfig":
         """Resolves what the patterns say of one module.
@@ -103,6 +114,22 @@ def matches(name: str, target: str) -> bool:
         Whether it is one.
     """
     return name == target or name.endswith(f".{target}")
+
+
+def layer_of(name: str) -> int | None:
+    """Finds the block that a module is in.
+
+    Args:
+        name: Full name of a module.
+
+    Returns:
+        The first number among its parts; None if it is in no block.
+
+    Example:
+        >>> layer_of("encoder.blocks.3.attention.query"), layer_of("classifier")
+        (3, None)
+    """
+    return next((int(part) for part in name.split(".") if part.isdecimal()), None)
 
 
 def first_match(pattern: Mapping[str, V], name: str, otherwise: V) -> V:

@@ -1,6 +1,6 @@
 """Puts LoRA into a model, and takes it into or out of the weights."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TypeGuard
 
@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from lowkey.errors import ConfigError, did_you_mean
-from lowkey.lora.config import TARGET_PRESETS, LoRAConfig, matches
+from lowkey.lora.config import TARGET_PRESETS, LoRAConfig, layer_of, matches
 from lowkey.lora.layer import LoRALinear
 
 
@@ -66,8 +66,8 @@ def inject(
 
     Raises:
         ValueError: If the model has adapters already.
-        ConfigError: If a target matches no linear map, a pattern no adapted one, or if a module to
-            save does not exist.
+        ConfigError: If a target matches no linear map, a pattern no adapted one, or if a layer or a
+            module to save does not exist.
     """
     if adapters(model):
         raise ValueError("the model has adapters already")
@@ -79,8 +79,11 @@ def inject(
         for name, module in modules.items()
         if _is_adaptable(module) and not f"{name}.".startswith(inside)
     }
-    chosen = [name for name in candidates if any(matches(name, t) for t in config.targets)]
-    _refuse_unmatched(config.required, candidates, "target_modules", TARGET_PRESETS)
+    layers = config.layers
+    _refuse_absent_layers(layers or (), {layer_of(name) for name in candidates})
+    inside_layers = [name for name in candidates if layers is None or layer_of(name) in layers]
+    chosen = [name for name in inside_layers if any(matches(name, t) for t in config.targets)]
+    _refuse_unmatched(config.required, inside_layers, "target_modules", TARGET_PRESETS)
     _refuse_unmatched(config.modules_to_save, modules, "modules_to_save")
     _refuse_unmatched(config.rank_pattern, chosen, "rank_pattern")
     _refuse_unmatched(config.alpha_pattern, chosen, "alpha_pattern")
@@ -102,6 +105,17 @@ def inject(
 def _is_adaptable(module: nn.Module) -> TypeGuard[nn.Linear]:
     """Tells linear maps from the one of torch's attention, which is never called itself."""
     return isinstance(module, nn.Linear) and not isinstance(module, NonDynamicallyQuantizableLinear)
+
+
+def _refuse_absent_layers(layers: Iterable[int], there: Collection[int | None]) -> None:
+    known = sorted(layer for layer in there if layer is not None)
+    for layer in layers:
+        if layer not in known:
+            raise ConfigError(
+                f"this model has no layer {layer}",
+                where="lora.layers_to_transform",
+                fix=f"there are {known[0]} to {known[-1]}" if known else "leave it out",
+            )
 
 
 def _refuse_unmatched(
