@@ -31,6 +31,9 @@ def save_adapter(
 ) -> None:
     """Writes the low-rank updates and the modules trained whole, as peft saves them.
 
+    Updates that began as parts of the weights (``pissa``) are written as differences from the
+    weights before, of twice the rank, so that no reader has to take the base apart again.
+
     Args:
         model: A model that ``inject`` has adapted.
         folder: Where to write ``adapter_config.json`` and ``adapter_model.safetensors``; made if
@@ -51,7 +54,10 @@ def save_adapter(
             f"cannot save {len(adapted)} adapted modules with {lora_config.modules_to_save}"
         )
     whole = tuple(f"{ours}." for name in saved for ours in family.saved_modules[name])
-    state = model.state_dict()
+    state, lora_config = model.state_dict(), lora_config.against_base()
+    for name, module in adapted.items():
+        a, b = module.factors_against_base()
+        state |= {f"{name}.lora_A.weight": a, f"{name}.lora_B.weight": b}
     kept = [name for name in state if ".lora_" in name or name.startswith(whole)]
     # A parameter of the model itself, such as a bias of the outputs, is of no module.
     others = {name.rpartition(".")[0] for name in state if name not in kept} - adapted.keys() - {""}
@@ -141,6 +147,8 @@ def _options(
         target_modules=list(targets),
         modules_to_save=[name.rpartition(".")[2] for name in whole],
         use_rslora=config.use_rslora,
+        # Of the others, nothing is left to see once there are weights.
+        init_lora_weights="pissa" if config.init_lora_weights == "pissa" else True,
         **patterns,
     )
 

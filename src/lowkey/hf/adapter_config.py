@@ -6,12 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from lowkey.errors import DataError, shown
 from lowkey.hf.model_folder import ADAPTER_CONFIG
 from lowkey.hf.schema import Schema, parse, read_object
-from lowkey.lora.config import LoRAConfig
+from lowkey.lora.config import MAX_ALPHA, MAX_RANK, LoRAConfig, doubles
 
 HARMLESS = frozenset(
     {
@@ -31,8 +31,8 @@ HARMLESS = frozenset(
 
 _MODULE_NAME = r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$"
 Name = Annotated[str, Field(pattern=_MODULE_NAME, max_length=200)]
-Rank = Annotated[int, Field(ge=1, le=1024)]
-Alpha = Annotated[float, Field(gt=0, le=1e6)]
+Rank = Annotated[int, Field(ge=1, le=MAX_RANK)]
+Alpha = Annotated[float, Field(gt=0, le=MAX_ALPHA)]
 Layer = Annotated[int, Field(ge=0, le=10_000)]
 
 
@@ -72,8 +72,9 @@ class AdapterConfigFile(Schema):
     layers_pattern: Name | list[Name] | None = None
     bias: Literal["none"] = "none"
     fan_in_fan_out: Literal[False] = False
-    # Other initialisations also change the base weights, which the adapter then needs.
-    init_lora_weights: Literal[True, False, "gaussian"] = True
+    # pissa changes the base weights in a way that follows from them. Others do so by chance or by
+    # data, and the adapter alone then means nothing.
+    init_lora_weights: Literal[True, False, "gaussian", "orthogonal", "pissa"] = True
 
     @field_validator("target_modules", mode="before")
     @classmethod
@@ -84,6 +85,14 @@ class AdapterConfigFile(Schema):
                 "expression; lowkey takes a list of module names"
             )
         return value
+
+    @model_validator(mode="after")
+    def _pissa_can_be_saved(self) -> "AdapterConfigFile":
+        ranks = (self.r, *(self.rank_pattern or {}).values())
+        alphas = (self.lora_alpha, *(self.alpha_pattern or {}).values())
+        if self.init_lora_weights == "pissa" and not doubles(ranks, alphas):
+            raise ValueError("r or lora_alpha is more than half of what lowkey saves of a pissa")
+        return self
 
 
 def read_adapter_config(folder: Path) -> AdapterConfigFile:

@@ -1,9 +1,9 @@
 """The options of LoRA, under the names PEFT's users know. Knows no torch."""
 
-from collections.abc import Mapping
-from typing import Annotated, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lowkey.config import Config
 
@@ -17,8 +17,10 @@ TARGET_PRESETS: dict[str, tuple[str, ...]] = {
 # Only gated feed-forward networks have one; a preset takes it along where it is.
 SOMETIMES_THERE = frozenset({"gate"})
 
-Rank = Annotated[int, Field(ge=1, le=1024)]
-Alpha = Annotated[float, Field(gt=0, le=1e6)]
+MAX_RANK = 1024
+Rank = Annotated[int, Field(ge=1, le=MAX_RANK)]
+MAX_ALPHA = 1e6
+Alpha = Annotated[float, Field(gt=0, le=MAX_ALPHA)]
 Layer = Annotated[int, Field(ge=0)]
 
 V = TypeVar("V")
@@ -38,7 +40,9 @@ class LoRAConfig(Config):
         rank_pattern: Ranks of some of the adapted maps, by whole module names or last parts; the
             first that matches a map holds for it, and r for the others.
         alpha_pattern: Values of lora_alpha in the same way.
-        layers_to_transform: Number or numbers of the blocks to adapt, from 0; None adapts them all.
+        layers_to_transform: Number or numbers of the blocks to adapt, from 0; None adapts all.
+        init_lora_weights: How updates begin: true, ``gaussian`` and ``orthogonal`` draw ones that
+            are zero, ``pissa`` takes the largest part of each weight out of it and trains that.
     """
 
     r: Rank = 8
@@ -50,6 +54,20 @@ class LoRAConfig(Config):
     rank_pattern: dict[str, Rank] = Field(default={})
     alpha_pattern: dict[str, Alpha] = Field(default={})
     layers_to_transform: Layer | Annotated[list[Layer], Field(min_length=1)] | None = None
+    init_lora_weights: Literal[True, "gaussian", "orthogonal", "pissa"] = True
+
+    @model_validator(mode="after")
+    def _start_fits_rank(self) -> "LoRAConfig":
+        ranks = (self.r, *self.rank_pattern.values())
+        if self.init_lora_weights == "orthogonal" and any(rank % 2 for rank in ranks):
+            raise ValueError("init_lora_weights orthogonal needs even ranks — set r to an even one")
+        alphas = (self.lora_alpha, *self.alpha_pattern.values())
+        if self.init_lora_weights == "pissa" and not doubles(ranks, alphas):
+            raise ValueError(
+                "init_lora_weights pissa is saved at twice its r and lora_alpha"
+                f" — set r to at most {MAX_RANK // 2} and lora_alpha to at most {MAX_ALPHA / 2:.0f}"
+            )
+        return self
 
     @property
     def scaling(self) -> float:
@@ -102,6 +120,25 @@ class LoRAConfig(Config):
         }
         return self.model_copy(update={**own, "rank_pattern": {}, "alpha_pattern": {}})
 
+    def against_base(self) -> "LoRAConfig":
+        """Describes the same updates as differences from the weights as they were before.
+
+        Returns:
+            The options; for ``pissa`` with twice the ranks, and the same scales in front of B A.
+        """
+        if self.init_lora_weights != "pissa":
+            return self
+        more = 2**0.5 if self.use_rslora else 2
+        return self.model_copy(
+            update={
+                "r": 2 * self.r,
+                "lora_alpha": more * self.lora_alpha,
+                "rank_pattern": {name: 2 * rank for name, rank in self.rank_pattern.items()},
+                "alpha_pattern": {name: more * a for name, a in self.alpha_pattern.items()},
+                "init_lora_weights": True,
+            }
+        )
+
 
 def matches(name: str, target: str) -> bool:
     """Says whether a module name is a target: the same, or ending in it after a dot.
@@ -114,6 +151,19 @@ def matches(name: str, target: str) -> bool:
         Whether it is one.
     """
     return name == target or name.endswith(f".{target}")
+
+
+def doubles(ranks: Iterable[int], alphas: Iterable[float | int]) -> bool:
+    """Says whether updates can be saved at twice their ranks, as those that began as ``pissa`` are.
+
+    Args:
+        ranks: Their ranks.
+        alphas: Their values of lora_alpha.
+
+    Returns:
+        Whether all of them stay within bounds.
+    """
+    return 2 * max(ranks) <= MAX_RANK and 2 * max(alphas) <= MAX_ALPHA
 
 
 def layer_of(name: str) -> int | None:

@@ -1,6 +1,6 @@
 """Puts LoRA into a model, and takes it into or out of the weights."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
@@ -66,8 +66,9 @@ def inject(
 
     Raises:
         ValueError: If the model has adapters already.
-        ConfigError: If a target matches no linear map, a pattern no adapted one, or if a layer or a
-            module to save does not exist.
+        ConfigError: If a target matches no linear map, a pattern no adapted one, if a layer or a
+            module to save does not exist, or if a weight has fewer singular values than ``pissa``
+            takes.
     """
     if adapters(model):
         raise ValueError("the model has adapters already")
@@ -87,6 +88,8 @@ def inject(
     _refuse_unmatched(config.modules_to_save, modules, "modules_to_save")
     _refuse_unmatched(config.rank_pattern, chosen, "rank_pattern")
     _refuse_unmatched(config.alpha_pattern, chosen, "alpha_pattern")
+    if config.init_lora_weights == "pissa":
+        _refuse_ranks_without_values({name: candidates[name] for name in chosen}, config)
     model.requires_grad_(False)
     for name in chosen:
         parent, _, last = name.rpartition(".")
@@ -115,6 +118,17 @@ def _refuse_absent_layers(layers: Iterable[int], there: Collection[int | None]) 
                 f"this model has no layer {layer}",
                 where="lora.layers_to_transform",
                 fix=f"there are {known[0]} to {known[-1]}" if known else "leave it out",
+            )
+
+
+def _refuse_ranks_without_values(linears: Mapping[str, nn.Linear], config: LoRAConfig) -> None:
+    for name, linear in linears.items():
+        rank, values = config.of_module(name).r, min(linear.in_features, linear.out_features)
+        if rank > values:
+            raise ConfigError(
+                f"pissa takes {rank} singular values of each weight, {name} has {values}",
+                where="lora.init_lora_weights",
+                fix=f"set its rank to {values} or less, by lora.r or lora.rank_pattern",
             )
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from lowkey.lora.config import LoRAConfig
+from lowkey.lora.start import principal_factors, start_update
 from lowkey.nn.dropout import Dropout, keep_bits, keep_where
 
 
@@ -16,13 +17,14 @@ class LoRALinear(nn.Linear):
     r"""A ``Linear`` that learns :math:`\Delta W = s B A` beside its own frozen weight.
 
     It adopts the parameters of the map it replaces, so their names in a checkpoint do not change;
-    ``lora_A`` and ``lora_B`` come beside them under PEFT's names. B starts at zero, so a fresh
-    adapter changes nothing.
+    ``lora_A`` and ``lora_B`` come beside them under PEFT's names. A fresh adapter changes nothing:
+    B A starts at zero, or, with ``pissa``, as a part that is taken out of the weight.
 
     Args:
-        linear: The map to adapt; its parameters are taken over, not copied.
-        config: Rank, scale and dropout.
-        generator: Source of randomness for A; torch's global one if None.
+        linear: The map to adapt; its parameters are taken over, not copied, but for the weight of
+            a ``pissa``.
+        config: Rank, scale, dropout and start.
+        generator: Source of randomness for the update; torch's global one if None.
 
     References:
         Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021, equation 3;
@@ -34,6 +36,9 @@ class LoRALinear(nn.Linear):
         >>> adapted.weight is linear.weight, adapted.delta_weight().shape
         (True, torch.Size([4, 6]))
     """
+
+    initial_A: Tensor | None
+    initial_B: Tensor | None
 
     def __init__(
         self, linear: nn.Linear, config: LoRAConfig, generator: torch.Generator | None = None
@@ -48,12 +53,27 @@ class LoRALinear(nn.Linear):
         # In fp32 whatever the frozen weight is kept in: these are the parameters that train.
         self.lora_A = nn.Linear(linear.in_features, config.r, bias=False, device=device)
         self.lora_B = nn.Linear(config.r, linear.out_features, bias=False, device=device)
-        nn.init.kaiming_uniform_(self.lora_A.weight, a=5**0.5, generator=generator)
-        nn.init.zeros_(self.lora_B.weight)
         self.lora_dropout = Dropout(config.lora_dropout)
         self.scaling = config.scaling
+        # Not in checkpoints: they follow from the base.
+        self.register_buffer("initial_A", None, persistent=False)
+        self.register_buffer("initial_B", None, persistent=False)
+        if config.init_lora_weights == "pissa":
+            self._take_out_principal_part()
+        else:
+            start_update(self.lora_A.weight, self.lora_B.weight, config, generator)
         self._original: Tensor | None = None
         self.train(linear.training)
+
+    @torch.no_grad()
+    def _take_out_principal_part(self) -> None:
+        a, b = principal_factors(self.weight, self.rank, self.scaling)
+        self.lora_A.weight.copy_(a)
+        self.lora_B.weight.copy_(b)
+        rest = (self.weight.float() - self.delta_weight()).to(self.weight.dtype)
+        # A parameter of its own: another module may share the one it was.
+        self.weight = nn.Parameter(rest, requires_grad=self.weight.requires_grad)
+        self.initial_A, self.initial_B = a, b
 
     @property
     def rank(self) -> int:
@@ -90,12 +110,25 @@ class LoRALinear(nn.Linear):
         return output.view(*input.shape[:-1], self.out_features)
 
     def delta_weight(self) -> Float[Tensor, "out in_features"]:
-        """Computes the update, in fp32: the one place where it is written.
+        """Computes the update of ``weight``, in fp32: the one place where it is written.
 
         Returns:
             :math:`s B A`.
         """
         return self.scaling * (self.lora_B.weight.float() @ self.lora_A.weight.float())
+
+    def factors_against_base(
+        self,
+    ) -> tuple[Float[Tensor, "rank in_features"], Float[Tensor, "out rank"]]:
+        r"""Gives the factors of what the map differs by from the one it was made from.
+
+        Returns:
+            A and B; for a ``pissa`` those of :math:`B A - B_0 A_0`, which have twice the rank.
+        """
+        a, b = self.lora_A.weight.detach(), self.lora_B.weight.detach()
+        if self.initial_A is None or self.initial_B is None:
+            return a, b
+        return torch.cat([a, self.initial_A]), torch.cat([b, -self.initial_B], dim=1)
 
     @torch.no_grad()
     def merge(self) -> None:
