@@ -69,7 +69,7 @@ def refused(base, folder, match):
         ({"target_modules": ["query"]}, "holds 4 tensors .* no place here"),
         ({"target_modules": ["query", "value", "key"]}, "lacks 4 tensors"),
         ({"r": 8}, r"has shape \[4, 16\], the model needs \[8, 16\]"),
-        ({"use_dora": True}, 'unknown key "use_dora"'),
+        ({"use_dora": True}, "lacks 4 tensors .*query"),
         ({"use_qalora": True}, "use_qalora"),
         ({"lora_bias": True}, "lora_bias"),
         ({"rank_pattern": {"query": 8}}, r"query.* has shape .*, the model needs \[8, 16\]"),

@@ -70,6 +70,28 @@ def test_peft_gives_each_module_the_rank_and_alpha_we_gave_it(base, tmp_path, us
         assert (tmp_path / "twice" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
 
 
+@pytest.mark.parametrize("start", [True, "pissa"])
+def test_peft_turns_and_stretches_as_our_dora(base, tmp_path, start):
+    from peft import PeftModel
+
+    config = LoRAConfig(r=4, target_modules=["query", "up"], use_dora=True, init_lora_weights=start)
+    fresh = load_classifier(base)
+    inject(fresh, config)
+    plain = our_logits(load_classifier(base))
+    torch.testing.assert_close(our_logits(fresh), plain, atol=1e-5, rtol=1e-5)
+    model = adapted(base, config)
+    save_adapter(model, tmp_path / "out", lora_config=config, base_name=str(base))
+    theirs = PeftModel.from_pretrained(their_base(base), tmp_path / "out").eval()
+    torch.testing.assert_close(our_logits(model), their_logits(theirs), atol=1e-5, rtol=1e-5)
+    again = load_classifier(base)
+    load_adapter(again, tmp_path / "out")
+    torch.testing.assert_close(our_logits(again), our_logits(model), atol=1e-5, rtol=1e-5)
+    # The control: without the lengths it is another model.
+    for module in adapters(again).values():
+        module.lora_magnitude_vector = None
+    assert (our_logits(again) - our_logits(model)).abs().max() > 1e-2
+
+
 PISSA = {"target_modules": ["query", "up"], "init_lora_weights": "pissa"}
 
 

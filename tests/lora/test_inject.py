@@ -33,6 +33,15 @@ def test_bert_base_has_the_published_counts(target: str, count: int) -> None:
     assert f"{count:,} parameters, {trainable:,} with the head" in str(report)
 
 
+def test_dora_counts_a_length_for_each_output() -> None:
+    with torch.device("meta"):
+        model = classifier(vocab_size=30522, d_model=768, num_layers=12, num_heads=12, d_ff=3072)
+        report = inject(model, LoRAConfig(r=8, target_modules="qv", use_dora=True))
+    assert report.adapter_parameters == 294_912 + 24 * 768
+    assert report.saved_parameters == 2 * 768 + 2
+    assert str(report).startswith("DoRA adapts 24 linear maps (query, value) at rank 8:")
+
+
 def test_patterns_give_modules_a_rank_and_an_alpha_of_their_own() -> None:
     model = classifier()
     report = inject(

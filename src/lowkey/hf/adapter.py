@@ -115,6 +115,8 @@ def load_adapter(model: nn.Module, folder: Path, family: Family = BERT) -> LoRAC
         rank = lora_config.of_module(name).r
         shapes[f"{name}.lora_A.weight"] = (rank, linears[name].in_features)
         shapes[f"{name}.lora_B.weight"] = (linears[name].out_features, rank)
+        if config.use_dora:
+            shapes[f"{name}.lora_magnitude_vector"] = (linears[name].out_features,)
     path = folder / ADAPTER_WEIGHTS
     fix = "the adapter was made for another model, or its two files do not belong together"
     keys = match(
@@ -147,6 +149,7 @@ def _options(
         target_modules=list(targets),
         modules_to_save=[name.rpartition(".")[2] for name in whole],
         use_rslora=config.use_rslora,
+        use_dora=config.use_dora,
         # Of the others, nothing is left to see once there are weights.
         init_lora_weights="pissa" if config.init_lora_weights == "pissa" else True,
         **patterns,

@@ -62,6 +62,7 @@ class AdapterConfigFile(Schema):
     target_modules: list[Name] = Field(min_length=1, max_length=10_000)
     modules_to_save: list[Name] | None = None
     use_rslora: bool = False
+    use_dora: bool = False
     rank_pattern: Annotated[
         dict[Name, Rank] | None, BeforeValidator(partial(_literal, "rank_pattern"))
     ] = Field(default=None, max_length=10_000)
@@ -158,6 +159,7 @@ def adapter_json(
         "target_modules": list(target_modules),
         "modules_to_save": list(modules_to_save) or None,
         "use_rslora": config.use_rslora,
+        "use_dora": config.use_dora,
         "rank_pattern": dict(rank_pattern),
         "alpha_pattern": {name: _whole(alpha) for name, alpha in alpha_pattern.items()},
         "bias": "none",

@@ -43,6 +43,8 @@ class LoRAConfig(Config):
         layers_to_transform: Number or numbers of the blocks to adapt, from 0; None adapts all.
         init_lora_weights: How updates begin: true, ``gaussian`` and ``orthogonal`` draw ones that
             are zero, ``pissa`` takes the largest part of each weight out of it and trains that.
+        use_dora: Learn the lengths of the rows of each adapted weight beside the updates, which
+            then only turn them (Liu et al., 2024).
     """
 
     r: Rank = 8
@@ -55,6 +57,7 @@ class LoRAConfig(Config):
     alpha_pattern: dict[str, Alpha] = Field(default={})
     layers_to_transform: Layer | Annotated[list[Layer], Field(min_length=1)] | None = None
     init_lora_weights: Literal[True, "gaussian", "orthogonal", "pissa"] = True
+    use_dora: bool = False
 
     @model_validator(mode="after")
     def _start_fits_rank(self) -> "LoRAConfig":

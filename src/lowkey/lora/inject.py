@@ -19,15 +19,18 @@ class InjectionReport:
 
     Args:
         ranks: Rank of the update of each adapted linear map, by its name.
-        adapter_parameters: Trainable parameters of the update alone: the sum of r (in + out).
+        adapter_parameters: Trainable parameters of the update alone: the sum of r (in + out), and
+            with DoRA of out.
         saved_parameters: Trainable parameters of the modules trained whole (the head).
         total_parameters: All parameters of the model, adapter included.
+        method: What people call it: LoRA or DoRA.
     """
 
     ranks: dict[str, int]
     adapter_parameters: int
     saved_parameters: int
     total_parameters: int
+    method: str = "LoRA"
 
     @property
     def modules(self) -> list[str]:
@@ -42,7 +45,7 @@ class InjectionReport:
         least, most = min(self.ranks.values()), max(self.ranks.values())
         ranks = f"rank {least}" if least == most else f"ranks {least} to {most}"
         return (
-            f"LoRA adapts {len(self.ranks)} linear maps ({', '.join(kinds)}) at {ranks}:"
+            f"{self.method} adapts {len(self.ranks)} linear maps ({', '.join(kinds)}) at {ranks}:"
             f" {self.adapter_parameters:,} parameters,{head}"
             f" {trainable / self.total_parameters:.2%} of {self.total_parameters:,}"
         )
@@ -97,12 +100,20 @@ def inject(
         setattr(model.get_submodule(parent), last, update)
     for name in saved:
         model.get_submodule(name).requires_grad_(True)
-    adapted = adapters(model)
-    updates = sum(p.numel() for m in adapted.values() for p in (m.lora_A.weight, m.lora_B.weight))
-    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    total = sum(p.numel() for p in model.parameters())
-    ranks = {name: module.rank for name, module in adapted.items()}
-    return InjectionReport(ranks, updates, trainable - updates, total)
+    return _report(model, config)
+
+
+def _report(model: nn.Module, config: LoRAConfig) -> InjectionReport:
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    trainable = sum(p.numel() for _, p in named)
+    updates = sum(p.numel() for name, p in named if ".lora_" in f".{name}")
+    return InjectionReport(
+        {name: module.rank for name, module in adapters(model).items()},
+        adapter_parameters=updates,
+        saved_parameters=trainable - updates,
+        total_parameters=sum(p.numel() for p in model.parameters()),
+        method="DoRA" if config.use_dora else "LoRA",
+    )
 
 
 def _is_adaptable(module: nn.Module) -> TypeGuard[nn.Linear]:

@@ -1,4 +1,8 @@
-r"""A linear map with a low-rank update: :math:`y = x W^\top + b + s \, (x A^\top) B^\top`."""
+r"""A linear map with a low-rank update: :math:`y = x W^\top + b + s \, (x A^\top) B^\top`.
+
+With DoRA each row of :math:`V = W + s B A` gives the direction of an output, and a vector m of its
+own the length: :math:`y = x (m \odot V / \lVert V \rVert)^\top + b`, norms by row.
+"""
 
 from typing import Any
 
@@ -28,7 +32,8 @@ class LoRALinear(nn.Linear):
 
     References:
         Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021, equation 3;
-        Kalajdzievski, "A Rank Stabilization Scaling Factor for Fine-Tuning with LoRA", 2023.
+        Kalajdzievski, "A Rank Stabilization Scaling Factor for Fine-Tuning with LoRA", 2023;
+        Liu et al., "DoRA: Weight-Decomposed Low-Rank Adaptation", 2024, equation 5.
 
     Example:
         >>> linear = nn.Linear(6, 4)
@@ -62,6 +67,8 @@ class LoRALinear(nn.Linear):
             self._take_out_principal_part()
         else:
             start_update(self.lora_A.weight, self.lora_B.weight, config, generator)
+        # PEFT's name. It begins as the norms of the rows, so that nothing changes.
+        self.lora_magnitude_vector = nn.Parameter(self._norms()) if config.use_dora else None
         self._original: Tensor | None = None
         self.train(linear.training)
 
@@ -97,6 +104,8 @@ class LoRALinear(nn.Linear):
         if self.merged:
             bias = None if self.bias is None else self.bias.to(input.dtype)
             return F.linear(input, self.weight.to(input.dtype), bias)
+        if self.lora_magnitude_vector is not None:
+            return self._directed(input, self.lora_magnitude_vector)
         output = _LoRAFunction.apply(
             input.reshape(-1, self.in_features),
             self.weight,
@@ -109,6 +118,26 @@ class LoRALinear(nn.Linear):
         )
         return output.view(*input.shape[:-1], self.out_features)
 
+    def _directed(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """Computes DoRA; as in PEFT, what the lengths add goes through the update's dropout."""
+        gain = (lengths / self._norms()).to(x.dtype)
+        dropped = self.lora_dropout(x)
+        plain = F.linear(x, self.weight.to(x.dtype))
+        low = F.linear(dropped, self.lora_A.weight.to(x.dtype))
+        update = F.linear(low, self.lora_B.weight.to(x.dtype)) * self.scaling
+        if dropped is x:
+            output = gain * (plain + update)
+        else:
+            rotated = F.linear(dropped, self.weight.to(x.dtype))
+            output = plain + (gain - 1) * rotated + gain * update
+        return output if self.bias is None else output + self.bias.to(x.dtype)
+
+    @torch.no_grad()
+    def _norms(self) -> Float[Tensor, " out"]:
+        """The length of each row of V; a constant to the gradient (section 4.3 of the paper)."""
+        norms = (self.weight.float() + self.delta_weight()).norm(dim=1)
+        return norms.clamp_min(torch.finfo(torch.float32).tiny)
+
     def delta_weight(self) -> Float[Tensor, "out in_features"]:
         """Computes the update of ``weight``, in fp32: the one place where it is written.
 
@@ -116,6 +145,20 @@ class LoRALinear(nn.Linear):
             :math:`s B A`.
         """
         return self.scaling * (self.lora_B.weight.float() @ self.lora_A.weight.float())
+
+    @torch.no_grad()
+    def adapted_weight(self) -> Float[Tensor, "out in_features"]:
+        """Computes the one weight that does what weight and update do together.
+
+        Returns:
+            The weight that merging puts in place, in fp32.
+        """
+        if self.merged:
+            return self.weight.float()
+        weight = self.weight.float() + self.delta_weight()
+        if self.lora_magnitude_vector is None:
+            return weight
+        return (self.lora_magnitude_vector / self._norms())[:, None] * weight
 
     def factors_against_base(
         self,
@@ -134,8 +177,9 @@ class LoRALinear(nn.Linear):
     def merge(self) -> None:
         """Adds the update to the weight and keeps the original; does nothing if merged."""
         if self._original is None:
+            merged = self.adapted_weight()
             self._original = self.weight.detach().clone()
-            self.weight.copy_(self.weight.float() + self.delta_weight())
+            self.weight.copy_(merged)
 
     @torch.no_grad()
     def unmerge(self) -> None:
