@@ -88,7 +88,9 @@ def refused(base, folder, match):
         ({"megatron_config": {"a": 1}}, "megatron_config"),
         ({"trainable_token_indices": [1]}, "trainable_token_indices"),
         ({"a_key_of_tomorrow": 0.5}, "a_key_of_tomorrow"),
-        ({"bias": "all"}, "bias must be"),
+        ({"bias": "some"}, "bias must be"),
+        ({"bias": "all"}, "lacks 18 tensors .*LayerNorm.bias"),
+        ({"bias": "lora_only"}, "lacks 4 tensors"),
         ({"fan_in_fan_out": True}, "fan_in_fan_out must be"),
         ({"init_lora_weights": "pissa_niter_4"}, "init_lora_weights must be .*pissa_niter_4"),
         ({"init_lora_weights": "olora"}, "init_lora_weights must be"),
@@ -123,6 +125,7 @@ def test_what_cannot_change_the_result_is_ignored(base, tmp_path, changes):
         assert torch.equal(ours, theirs)
 
 
+HEAD = "base_model.model.classifier"
 QUERY = "base_model.model.bert.encoder.layer.0.attention.self.query"
 
 
@@ -132,6 +135,9 @@ QUERY = "base_model.model.bert.encoder.layer.0.attention.self.query"
         (lambda s: {k: v for k, v in s.items() if "layer.1" not in k}, "lacks 4 tensors"),
         (lambda s: s | {f"{QUERY}.lora_C.weight": torch.ones(1)}, "no place here"),
         (lambda s: s | {"classifier.weight": torch.ones(3, 16)}, "no place here"),
+        (lambda s: s | {f"{QUERY}.bias": torch.ones(16)}, "no place here"),
+        (lambda s: s | {f"{HEAD}.original_module.bias": torch.ones(3)}, "no place here"),
+        (lambda s: s | {f"{QUERY}.base_layer.bias": torch.ones(16)}, "no place here"),
         (lambda s: s | {f"{QUERY}.weight": torch.ones(16, 16)}, "no place here"),
         (lambda s: s | {f"{QUERY}.lora_A.weight": torch.ones(16, 4)}, r"shape \[16, 4\]"),
         (lambda s: s | {f"{QUERY}.lora_A.weight": torch.ones(4, 16) / 0}, "NaN or infinit"),

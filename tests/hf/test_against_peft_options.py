@@ -92,6 +92,33 @@ def test_peft_turns_and_stretches_as_our_dora(base, tmp_path, start):
     assert (our_logits(again) - our_logits(model)).abs().max() > 1e-2
 
 
+@pytest.mark.parametrize(("bias", "count"), [("lora_only", 4), ("all", 18)])
+@pytest.mark.parametrize("whole", [["classifier"], ["classifier", "pooler"]])
+def test_peft_finds_the_biases_we_trained(base, tmp_path, bias, count, whole):
+    from peft import PeftModel
+
+    config = LoRAConfig(r=4, target_modules=["query", "up"], bias=bias, modules_to_save=whole)
+    model = adapted(base, config)
+    save_adapter(model, tmp_path / "out", lora_config=config, base_name=str(base))
+    theirs = PeftModel.from_pretrained(their_base(base), tmp_path / "out").eval()
+    torch.testing.assert_close(our_logits(model), their_logits(theirs), atol=1e-5, rtol=1e-5)
+    again = load_classifier(base)
+    loaded = load_adapter(again, tmp_path / "out")
+    assert torch.equal(our_logits(again), our_logits(model))
+    trained = [n for n, p in again.named_parameters() if p.requires_grad and "lora_" not in n]
+    inside = ("classifier.", "encoder.pooler.")
+    assert sum(not name.startswith(inside) for name in trained) == count - (bias == "all")
+    save_adapter(again, tmp_path / "twice", lora_config=loaded, base_name=str(base))
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        assert (tmp_path / "twice" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
+    # The control: without the biases it is another model.
+    plain = load_classifier(base)
+    for name, parameter in again.named_parameters():
+        if name.endswith(".bias") and not name.startswith(inside):
+            parameter.data.copy_(plain.get_parameter(name))
+    assert (our_logits(again) - our_logits(model)).abs().max() > 1e-2
+
+
 PISSA = {"target_modules": ["query", "up"], "init_lora_weights": "pissa"}
 
 

@@ -42,6 +42,31 @@ def test_dora_counts_a_length_for_each_output() -> None:
     assert str(report).startswith("DoRA adapts 24 linear maps (query, value) at rank 8:")
 
 
+@pytest.mark.parametrize(
+    ("bias", "count"),
+    [
+        ("none", 0),
+        ("lora_only", 12 * 2 * 768),
+        # By hand: the norm of the embeddings, and per block four maps, two norms, two of the MLP.
+        ("all", 768 + 12 * (4 * 768 + 2 * 768 + 3072 + 768) + 768),
+    ],
+)
+def test_biases_train_and_are_counted_by_themselves(bias: str, count: int) -> None:
+    with torch.device("meta"):
+        model = classifier(vocab_size=30522, d_model=768, num_layers=12, num_heads=12, d_ff=3072)
+        report = inject(model, LoRAConfig(r=8, target_modules="qv", bias=bias))
+    assert report.adapter_parameters == 294_912
+    assert report.bias_parameters == count
+    assert report.saved_parameters == 2 * 768 + 2
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert sum(p.numel() for n, p in model.named_parameters() if n in trained) == (
+        294_912 + count + 1538
+    )
+    assert (f" {count:,} biases," in str(report)) == (bias != "none")
+    assert ("encoder.blocks.3.attention.query.bias" in trained) == (bias != "none")
+    assert ("encoder.blocks.3.attention_norm.bias" in trained) == (bias == "all")
+
+
 def test_patterns_give_modules_a_rank_and_an_alpha_of_their_own() -> None:
     model = classifier()
     report = inject(

@@ -10,6 +10,7 @@ from lowkey.errors import MissingInputError
 from lowkey.files import tensor_infos, write_json, write_tensors
 from lowkey.hf.adapter_config import AdapterConfigFile, adapter_json, read_adapter_config
 from lowkey.hf.adapter_families import BERT, Family
+from lowkey.hf.adapter_keys import AdapterKeys
 from lowkey.hf.adapter_modules import adapted_modules, endings, modules_held_whole, pattern
 from lowkey.hf.model_folder import ADAPTER_CONFIG, make_folder
 from lowkey.hf.weights import match, read_matched
@@ -17,8 +18,6 @@ from lowkey.lora.config import LoRAConfig, first_match
 from lowkey.lora.inject import adapters, inject
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
-PREFIX = "base_model.model."
-"""What peft's two wrappers put in front of every name."""
 
 
 def save_adapter(
@@ -58,7 +57,11 @@ def save_adapter(
     for name, module in adapted.items():
         a, b = module.factors_against_base()
         state |= {f"{name}.lora_A.weight": a, f"{name}.lora_B.weight": b}
-    kept = [name for name in state if ".lora_" in name or name.startswith(whole)]
+    kept = [
+        name
+        for name in state
+        if ".lora_" in name or name.startswith(whole) or lora_config.trains_bias(name, adapted)
+    ]
     # A parameter of the model itself, such as a bias of the outputs, is of no module.
     others = {name.rpartition(".")[0] for name in state if name not in kept} - adapted.keys() - {""}
     own = {family.theirs(name): lora_config.of_module(name) for name in adapted}
@@ -74,7 +77,8 @@ def save_adapter(
         task_type=family.task_type,
     )
     make_folder(folder)
-    tensors = {PREFIX + family.theirs(name): state[name].float() for name in kept}
+    keys = AdapterKeys(family, adapted)
+    tensors = {keys.theirs(name): state[name].float() for name in kept}
     write_tensors(folder / ADAPTER_WEIGHTS, tensors, {"format": "pt"})
     write_json(folder / ADAPTER_CONFIG, config)
 
@@ -110,7 +114,11 @@ def load_adapter(model: nn.Module, folder: Path, family: Family = BERT) -> LoRAC
     }
     targets = adapted_modules(config, linears, infos, folder, family)
     lora_config = _options(config, targets, whole, family)
-    shapes = {n: tuple(p.shape) for n, p in model.state_dict().items() if n.startswith(inside)}
+    shapes = {
+        name: tuple(tensor.shape)
+        for name, tensor in model.state_dict().items()
+        if name.startswith(inside) or lora_config.trains_bias(name, targets)
+    }
     for name in targets:
         rank = lora_config.of_module(name).r
         shapes[f"{name}.lora_A.weight"] = (rank, linears[name].in_features)
@@ -119,14 +127,8 @@ def load_adapter(model: nn.Module, folder: Path, family: Family = BERT) -> LoRAC
             shapes[f"{name}.lora_magnitude_vector"] = (linears[name].out_features,)
     path = folder / ADAPTER_WEIGHTS
     fix = "the adapter was made for another model, or its two files do not belong together"
-    keys = match(
-        infos,
-        shapes,
-        lambda key: family.ours(_without_prefix(key)),
-        lambda name: PREFIX + family.theirs(name),
-        where=str(path),
-        fix=fix,
-    )
+    names = AdapterKeys(family, targets, copies=config.bias == "all")
+    keys = match(infos, shapes, names.ours, names.theirs, where=str(path), fix=fix)
     tensors = read_matched(path, keys)
     inject(model, lora_config)
     model.load_state_dict(tensors, strict=False)
@@ -150,17 +152,11 @@ def _options(
         modules_to_save=[name.rpartition(".")[2] for name in whole],
         use_rslora=config.use_rslora,
         use_dora=config.use_dora,
+        bias=config.bias,
         # Of the others, nothing is left to see once there are weights.
         init_lora_weights="pissa" if config.init_lora_weights == "pissa" else True,
         **patterns,
     )
-
-
-def _without_prefix(key: str) -> str:
-    name = key.removeprefix(PREFIX)
-    if name == key:
-        raise KeyError(key)
-    return name
 
 
 def _weights_file(folder: Path) -> Path:

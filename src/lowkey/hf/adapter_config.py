@@ -71,7 +71,7 @@ class AdapterConfigFile(Schema):
     ] = Field(default=None, max_length=10_000)
     layers_to_transform: Layer | list[Layer] | None = None
     layers_pattern: Name | list[Name] | None = None
-    bias: Literal["none"] = "none"
+    bias: Literal["none", "all", "lora_only"] = "none"
     fan_in_fan_out: Literal[False] = False
     # pissa changes the base weights in a way that follows from them. Others do so by chance or by
     # data, and the adapter alone then means nothing.
@@ -162,7 +162,7 @@ def adapter_json(
         "use_dora": config.use_dora,
         "rank_pattern": dict(rank_pattern),
         "alpha_pattern": {name: _whole(alpha) for name, alpha in alpha_pattern.items()},
-        "bias": "none",
+        "bias": config.bias,
         "fan_in_fan_out": False,
         "init_lora_weights": True,
     }

@@ -1,6 +1,6 @@
 """The options of LoRA, under the names PEFT's users know. Knows no torch."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, model_validator
@@ -45,6 +45,8 @@ class LoRAConfig(Config):
             are zero, ``pissa`` takes the largest part of each weight out of it and trains that.
         use_dora: Learn the lengths of the rows of each adapted weight beside the updates, which
             then only turn them (Liu et al., 2024).
+        bias: Biases to train beside the updates and to save with them: ``none``, those of the
+            adapted maps (``lora_only``), or ``all``.
     """
 
     r: Rank = 8
@@ -58,6 +60,7 @@ class LoRAConfig(Config):
     layers_to_transform: Layer | Annotated[list[Layer], Field(min_length=1)] | None = None
     init_lora_weights: Literal[True, "gaussian", "orthogonal", "pissa"] = True
     use_dora: bool = False
+    bias: Literal["none", "lora_only", "all"] = "none"
 
     @model_validator(mode="after")
     def _start_fits_rank(self) -> "LoRAConfig":
@@ -122,6 +125,21 @@ class LoRAConfig(Config):
             "lora_alpha": first_match(self.alpha_pattern, name, self.lora_alpha),
         }
         return self.model_copy(update={**own, "rank_pattern": {}, "alpha_pattern": {}})
+
+    def trains_bias(self, name: str, adapted: Collection[str]) -> bool:
+        """Says whether a parameter is one of the biases to train.
+
+        Args:
+            name: Full name of a parameter.
+            adapted: Full names of the adapted linear maps.
+
+        Returns:
+            Whether it is.
+        """
+        module, _, last = name.rpartition(".")
+        return last == "bias" and (
+            self.bias == "all" or (self.bias == "lora_only" and module in adapted)
+        )
 
     def against_base(self) -> "LoRAConfig":
         """Describes the same updates as differences from the weights as they were before.

@@ -21,6 +21,7 @@ class InjectionReport:
         ranks: Rank of the update of each adapted linear map, by its name.
         adapter_parameters: Trainable parameters of the update alone: the sum of r (in + out), and
             with DoRA of out.
+        bias_parameters: Trainable biases of the rest of the model.
         saved_parameters: Trainable parameters of the modules trained whole (the head).
         total_parameters: All parameters of the model, adapter included.
         method: What people call it: LoRA or DoRA.
@@ -28,6 +29,7 @@ class InjectionReport:
 
     ranks: dict[str, int]
     adapter_parameters: int
+    bias_parameters: int
     saved_parameters: int
     total_parameters: int
     method: str = "LoRA"
@@ -39,14 +41,15 @@ class InjectionReport:
 
     def __str__(self) -> str:
         """Says it in one line."""
-        trainable = self.adapter_parameters + self.saved_parameters
+        trainable = self.adapter_parameters + self.bias_parameters + self.saved_parameters
+        biases = f" {self.bias_parameters:,} biases," if self.bias_parameters else ""
         head = f" {trainable:,} with the head," if self.saved_parameters else ""
         kinds = sorted({name.rsplit(".", 1)[-1] for name in self.ranks})
         least, most = min(self.ranks.values()), max(self.ranks.values())
         ranks = f"rank {least}" if least == most else f"ranks {least} to {most}"
         return (
             f"{self.method} adapts {len(self.ranks)} linear maps ({', '.join(kinds)}) at {ranks}:"
-            f" {self.adapter_parameters:,} parameters,{head}"
+            f" {self.adapter_parameters:,} parameters,{biases}{head}"
             f" {trainable / self.total_parameters:.2%} of {self.total_parameters:,}"
         )
 
@@ -56,8 +59,8 @@ def inject(
 ) -> InjectionReport:
     """Freezes a model and puts a low-rank update beside each targeted linear map.
 
-    Names of existing parameters do not change. After it, exactly the updates and the modules of
-    ``modules_to_save`` train.
+    Names of existing parameters do not change. After it, exactly the updates, the biases that
+    ``bias`` names and the modules of ``modules_to_save`` train.
 
     Args:
         model: Any module; changed in place.
@@ -98,19 +101,22 @@ def inject(
         parent, _, last = name.rpartition(".")
         update = LoRALinear(candidates[name], config.of_module(name), generator)
         setattr(model.get_submodule(parent), last, update)
-    for name in saved:
-        model.get_submodule(name).requires_grad_(True)
-    return _report(model, config)
+    for name, parameter in model.named_parameters():
+        if name.startswith(inside) or config.trains_bias(name, chosen):
+            parameter.requires_grad_(True)
+    return _report(model, config, inside)
 
 
-def _report(model: nn.Module, config: LoRAConfig) -> InjectionReport:
-    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    trainable = sum(p.numel() for _, p in named)
-    updates = sum(p.numel() for name, p in named if ".lora_" in f".{name}")
+def _report(model: nn.Module, config: LoRAConfig, inside: tuple[str, ...]) -> InjectionReport:
+    """Counts; ``inside`` is how the names of parameters of modules trained whole begin."""
+    sizes = {name: p.numel() for name, p in model.named_parameters() if p.requires_grad}
+    updates = sum(size for name, size in sizes.items() if ".lora_" in f".{name}")
+    saved = sum(size for name, size in sizes.items() if name.startswith(inside))
     return InjectionReport(
         {name: module.rank for name, module in adapters(model).items()},
         adapter_parameters=updates,
-        saved_parameters=trainable - updates,
+        bias_parameters=sum(sizes.values()) - updates - saved,
+        saved_parameters=saved,
         total_parameters=sum(p.numel() for p in model.parameters()),
         method="DoRA" if config.use_dora else "LoRA",
     )
