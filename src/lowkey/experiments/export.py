@@ -14,6 +14,7 @@ from lowkey.experiments.export_translator import (
 )
 from lowkey.files import staged_folder, write_text
 from lowkey.hf.adapter import save_adapter
+from lowkey.hf.encoder_families import FAMILIES
 from lowkey.lora.config import LoRAConfig
 from lowkey.lora.inject import adapters, merge_all, unmerge_all
 from lowkey.pipelines.classifier import TextClassifier
@@ -91,7 +92,8 @@ def _write_adapter(pipeline: TextClassifier, folder: Path) -> str:
     config = pipeline.lora_config
     assert isinstance(config, LoRAConfig), "an adapted model knows how it was adapted"
     name = pipeline.facts.base_model or ""
-    save_adapter(pipeline.model, folder, lora_config=config, base_name=name)
+    family = FAMILIES[pipeline.model.encoder.config.family].adapters
+    save_adapter(pipeline.model, folder, lora_config=config, base_name=name, family=family)
     return f"a PEFT adapter of {len(adapters(pipeline.model))} modules for {name}"
 
 
