@@ -1,8 +1,8 @@
 """LoRA adapters in PEFT's files, both ways; the base weights are not in them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from torch import nn
 
@@ -16,6 +16,8 @@ from lowkey.hf.model_folder import ADAPTER_CONFIG, make_folder
 from lowkey.hf.weights import match, read_matched
 from lowkey.lora.config import LoRAConfig, first_match
 from lowkey.lora.inject import adapters, inject
+
+V = TypeVar("V")
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
@@ -138,12 +140,7 @@ def load_adapter(model: nn.Module, folder: Path, family: Family = BERT) -> LoRAC
 def _options(
     config: AdapterConfigFile, targets: Sequence[str], whole: Sequence[str], family: Family
 ) -> LoRAConfig:
-    """The options of an adapter in our names; what a pattern says is resolved for each module."""
-    patterns: dict[str, dict[str, Any]] = {}
-    for key, usual in (("rank_pattern", config.r), ("alpha_pattern", config.lora_alpha)):
-        entries = getattr(config, key) or {}
-        values = {name: first_match(entries, family.theirs(name), usual) for name in targets}
-        patterns[key] = {name: value for name, value in values.items() if value != usual}
+    """The options of an adapter in our names, with an entry for each module that departs."""
     return LoRAConfig(
         r=config.r,
         lora_alpha=config.lora_alpha,
@@ -155,8 +152,17 @@ def _options(
         bias=config.bias,
         # Of the others, nothing is left to see once there are weights.
         init_lora_weights="pissa" if config.init_lora_weights == "pissa" else True,
-        **patterns,
+        rank_pattern=_own(config.rank_pattern, config.r, targets, family),
+        alpha_pattern=_own(config.alpha_pattern, config.lora_alpha, targets, family),
     )
+
+
+def _own(
+    entries: Mapping[str, V] | None, usual: V, targets: Sequence[str], family: Family
+) -> dict[str, V]:
+    """What a pattern of theirs says of each target, by our names, where it is not the usual."""
+    values = {name: first_match(entries or {}, family.theirs(name), usual) for name in targets}
+    return {name: value for name, value in values.items() if value != usual}
 
 
 def _weights_file(folder: Path) -> Path:

@@ -47,6 +47,8 @@ class LoRAConfig(Config):
             then only turn them (Liu et al., 2024).
         bias: Biases to train beside the updates and to save with them: ``none``, those of the
             adapted maps (``lora_only``), or ``all``.
+        loraplus_lr_ratio: How many times as fast as A, and all else, B learns (LoRA+; Hayou et al.,
+            2024).
     """
 
     r: Rank = 8
@@ -61,6 +63,7 @@ class LoRAConfig(Config):
     init_lora_weights: Literal[True, "gaussian", "orthogonal", "pissa"] = True
     use_dora: bool = False
     bias: Literal["none", "lora_only", "all"] = "none"
+    loraplus_lr_ratio: Annotated[float, Field(ge=1, le=1e4)] = 1.0
 
     @model_validator(mode="after")
     def _start_fits_rank(self) -> "LoRAConfig":
@@ -97,6 +100,11 @@ class LoRAConfig(Config):
         """The names that must match: of a preset, those that every model has."""
         optional = SOMETIMES_THERE if self.is_preset else frozenset()
         return tuple(target for target in self.targets if target not in optional)
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Factors of the learning rate, by what the names of parameters end in."""
+        return {"lora_B.weight": self.loraplus_lr_ratio}
 
     @property
     def layers(self) -> tuple[int, ...] | None:
