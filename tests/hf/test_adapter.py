@@ -94,7 +94,7 @@ def refused(base, folder, match):
         ({"fan_in_fan_out": True}, "fan_in_fan_out must be"),
         ({"init_lora_weights": "pissa_niter_4"}, "init_lora_weights must be .*pissa_niter_4"),
         ({"init_lora_weights": "olora"}, "init_lora_weights must be"),
-        ({"init_lora_weights": "pissa", "r": 600}, "r or lora_alpha is more than half"),
+        ({"init_lora_weights": "pissa", "r": 600}, "r or lora_alpha of a pissa is more than half"),
         ({"modules_to_save": ["classifier", "embeddings"]}, 'modules_to_save holds "embeddings"'),
         ({"modules_to_save": None}, "holds 2 tensors .* no place here"),
         ({"modules_to_save": ["classifier", "pooler"]}, "lacks 2 tensors .*bert.pooler"),

@@ -180,7 +180,7 @@ def test_it_adapts_the_transformer_half_too() -> None:
         ({"target_modules": "qv", "alpha_pattern": {"key": 4}}, "there are query, value"),
         ({"rank_pattern": {".*query": 4}}, "'.*query' matches no adapted module"),
         ({"layers_to_transform": [0, 2]}, "layers_to_transform: .* no layer 2 — there are 0 to 1"),
-        ({"target_modules": ["blocks.0.attention.query"], "layers_to_transform": 1}, "no module"),
+        ({"target_modules": ["blocks.0.attention.query"], "layers_to_transform": 1}, "the layers"),
         ({"target_modules": ["uery"]}, "'uery' matches no module"),  # the end of a word is no name
     ],
 )

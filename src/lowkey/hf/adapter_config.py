@@ -92,7 +92,7 @@ class AdapterConfigFile(Schema):
         ranks = (self.r, *(self.rank_pattern or {}).values())
         alphas = (self.lora_alpha, *(self.alpha_pattern or {}).values())
         if self.init_lora_weights == "pissa" and not doubles(ranks, alphas):
-            raise ValueError("r or lora_alpha is more than half of what lowkey saves of a pissa")
+            raise ValueError("r or lora_alpha of a pissa is more than half of what lowkey takes")
         return self
 
 

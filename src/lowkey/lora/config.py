@@ -80,7 +80,7 @@ class LoRAConfig(Config):
 
     @property
     def scaling(self) -> float:
-        """The factor in front of B A."""
+        """The factor in front of B A, for maps without an entry in a pattern."""
         return self.lora_alpha / (self.r**0.5 if self.use_rslora else self.r)
 
     @property

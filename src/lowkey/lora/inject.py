@@ -90,10 +90,11 @@ def inject(
     _refuse_absent_layers(layers or (), {layer_of(name) for name in candidates})
     inside_layers = [name for name in candidates if layers is None or layer_of(name) in layers]
     chosen = [name for name in inside_layers if any(matches(name, t) for t in config.targets)]
-    _refuse_unmatched(config.required, inside_layers, "target_modules", TARGET_PRESETS)
+    where = "module of this model" if layers is None else "module of the layers to transform"
+    _refuse_unmatched(config.required, inside_layers, "target_modules", where, TARGET_PRESETS)
     _refuse_unmatched(config.modules_to_save, modules, "modules_to_save")
-    _refuse_unmatched(config.rank_pattern, chosen, "rank_pattern")
-    _refuse_unmatched(config.alpha_pattern, chosen, "alpha_pattern")
+    for option in ("rank_pattern", "alpha_pattern"):
+        _refuse_unmatched(getattr(config, option), chosen, option, "adapted module of this model")
     if config.init_lora_weights == "pissa":
         _refuse_ranks_without_values({name: candidates[name] for name in chosen}, config)
     model.requires_grad_(False)
@@ -150,7 +151,11 @@ def _refuse_ranks_without_values(linears: Mapping[str, nn.Linear], config: LoRAC
 
 
 def _refuse_unmatched(
-    targets: Iterable[str], modules: Iterable[str], option: str, presets: Iterable[str] = ()
+    targets: Iterable[str],
+    modules: Iterable[str],
+    option: str,
+    kind: str = "module of this model",
+    presets: Iterable[str] = (),
 ) -> None:
     """Refuses a name that is of no module, with the ones that come nearest."""
     modules = list(modules)
@@ -160,9 +165,8 @@ def _refuse_unmatched(
             known = {name for name in known if name and not name.isdigit()}
             nearest = did_you_mean(target, [*known, *presets])
             guess = f"did you mean {nearest}? " if nearest else ""
-            kind = "adapted module" if option.endswith("_pattern") else "module"
             raise ConfigError(
-                f"{target!r} matches no {kind} of this model",
+                f"{target!r} matches no {kind}",
                 where=f"lora.{option}",
                 fix=f"{guess}there are {', '.join(sorted(known))}",
             )
