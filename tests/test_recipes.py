@@ -33,8 +33,8 @@ EXAMPLE = re.compile(r"^( *)#(?=\w+:)", re.MULTILINE)
 
 def flat(data: dict[str, Any], prefix: str = "") -> Iterator[str]:
     for name, value in data.items():
-        # data.columns maps names that the user chooses
-        if isinstance(value, dict) and name != "columns":
+        # these map names that the user chooses
+        if isinstance(value, dict) and name not in ("columns", "rank_pattern", "alpha_pattern"):
             yield from flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}"

@@ -124,8 +124,8 @@ def write_adapter(folder: Path, model: Any, *, seed: int = 1, **options: Any) ->
     wrapped = get_peft_model(model, LoraConfig(**settings | options))
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for name, parameter in wrapped.named_parameters():
-            if "lora_" in name or "modules_to_save" in name:
+        for parameter in wrapped.parameters():
+            if parameter.requires_grad:
                 parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.3)
     wrapped.save_pretrained(folder)
     return wrapped.eval()

@@ -39,6 +39,7 @@ class Outside(Config):
         (Annotated[float, Field(le=2)], "a number of at most 2"),
         (Annotated[int | None, Field(ge=1)], "a whole number of at least 1 or null"),
         (Literal["a", "b"], "one of a, b"),
+        (Literal[True, "a"], "one of true, a"),
         (Literal["auto"] | int, "auto or a whole number"),
         (Colour, "one of red, blue"),
         (list[str], "a list (each item text)"),

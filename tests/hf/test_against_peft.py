@@ -5,55 +5,22 @@ import json
 import pytest
 import tiny
 import torch
+from hf.adapted import adapted, our_logits, their_base, their_logits, write_base
 
 from lowkey.hf.adapter import load_adapter, save_adapter
 from lowkey.hf.bert import load_classifier
 from lowkey.lora.config import LoRAConfig
-from lowkey.lora.inject import adapters, inject, merge_all
-from lowkey.nn.layout import SequenceLayout
+from lowkey.lora.inject import adapters, merge_all
 
 # transformers warns of a method that peft still calls.
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
 
-IDS = torch.tensor([[2, 7, 9, 3, 0], [2, 11, 30, 5, 3], [2, 3, 0, 0, 0]])
-MASK = torch.tensor([[1, 1, 1, 1, 0], [1, 1, 1, 1, 1], [1, 1, 0, 0, 0]])
-
-
-@pytest.fixture(autouse=True)
-def _no_grad():
-    with torch.no_grad():
-        yield
+LAYER_1 = "bert.encoder.layer.1"
 
 
 @pytest.fixture
 def base(tmp_path):
-    tiny.write_bert(tmp_path / "base", num_labels=3)
-    return tmp_path / "base"
-
-
-def their_base(base):
-    from transformers import BertForSequenceClassification
-
-    return BertForSequenceClassification.from_pretrained(base).eval()
-
-
-def their_logits(model):
-    return model(input_ids=IDS, attention_mask=MASK).logits
-
-
-def our_logits(model):
-    return model.eval()(*SequenceLayout.from_padded(IDS, MASK))
-
-
-def adapted(base, config):
-    """Our model with a random update; norms and all frozen weights stay those of the base."""
-    model = load_classifier(base)
-    inject(model, config)
-    generator = torch.Generator().manual_seed(3)
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.3)
-    return model
+    return write_base(tmp_path / "base")
 
 
 @pytest.mark.parametrize(
@@ -67,6 +34,31 @@ def adapted(base, config):
         {"target_modules": ["1.attention.self.key", "bert.encoder.layer.0.output.dense"]},
         {"task_type": None},
         {"init_lora_weights": "gaussian"},
+        {"init_lora_weights": "orthogonal"},
+        {"init_lora_weights": "pissa", "target_modules": ["query", "value", "dense"]},
+        {"init_lora_weights": "pissa", "use_rslora": True},
+        {"use_dora": True},
+        {"bias": "lora_only"},
+        {"bias": "lora_only", "target_modules": ["dense"], "use_dora": True},
+        {"bias": "all"},
+        {"bias": "all", "target_modules": ["key"], "modules_to_save": ["pooler"]},
+        {"use_dora": True, "init_lora_weights": "pissa", "use_rslora": True},
+        {"use_dora": True, "rank_pattern": {"query": 2}, "lora_dropout": 0.3},
+        {"init_lora_weights": "pissa", "rank_pattern": {"query": 2}},
+        {"rank_pattern": {"query": 3}},
+        {"rank_pattern": {"layer.1.attention.self.query": 3, "value": 2}, "use_rslora": True},
+        # Both entries match one query, and peft takes the first.
+        {"rank_pattern": {"0.attention.self.query": 5, "query": 3}},
+        pytest.param(
+            {"rank_pattern": {"query": 3, "word_embeddings": 7}},
+            marks=pytest.mark.filterwarnings("ignore:The following rank_pattern keys did not"),
+        ),
+        {"layers_to_transform": 1},
+        {"layers_to_transform": [1, 0], "layers_pattern": ["layers", "layer"]},
+        {"layers_to_transform": [0], "layers_pattern": "encoder.layer"},
+        # A module that is named whole is a target in any layer.
+        {"layers_to_transform": [0], "target_modules": ["key", f"{LAYER_1}.attention.self.value"]},
+        {"alpha_pattern": {"value": 3, "1.attention.self.query": 40}, "rank_pattern": {"value": 2}},
     ],
 )
 def test_an_adapter_of_peft_computes_the_same_here(base, tmp_path, options):

@@ -33,6 +33,67 @@ def test_bert_base_has_the_published_counts(target: str, count: int) -> None:
     assert f"{count:,} parameters, {trainable:,} with the head" in str(report)
 
 
+def test_dora_counts_a_length_for_each_output() -> None:
+    with torch.device("meta"):
+        model = classifier(vocab_size=30522, d_model=768, num_layers=12, num_heads=12, d_ff=3072)
+        report = inject(model, LoRAConfig(r=8, target_modules="qv", use_dora=True))
+    assert report.adapter_parameters == 294_912 + 24 * 768
+    assert report.saved_parameters == 2 * 768 + 2
+    assert str(report).startswith("DoRA adapts 24 linear maps (query, value) at rank 8:")
+
+
+@pytest.mark.parametrize(
+    ("bias", "count"),
+    [
+        ("none", 0),
+        ("lora_only", 12 * 2 * 768),
+        # By hand: the norm of the embeddings, and per block four maps, two norms, two of the MLP.
+        ("all", 768 + 12 * (4 * 768 + 2 * 768 + 3072 + 768) + 768),
+    ],
+)
+def test_biases_train_and_are_counted_by_themselves(bias: str, count: int) -> None:
+    with torch.device("meta"):
+        model = classifier(vocab_size=30522, d_model=768, num_layers=12, num_heads=12, d_ff=3072)
+        report = inject(model, LoRAConfig(r=8, target_modules="qv", bias=bias))
+    assert report.adapter_parameters == 294_912
+    assert report.bias_parameters == count
+    assert report.saved_parameters == 2 * 768 + 2
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert sum(p.numel() for n, p in model.named_parameters() if n in trained) == (
+        294_912 + count + 1538
+    )
+    assert (f" {count:,} biases," in str(report)) == (bias != "none")
+    assert ("encoder.blocks.3.attention.query.bias" in trained) == (bias != "none")
+    assert ("encoder.blocks.3.attention_norm.bias" in trained) == (bias == "all")
+
+
+def test_patterns_give_modules_a_rank_and_an_alpha_of_their_own() -> None:
+    model = classifier()
+    report = inject(
+        model,
+        LoRAConfig(
+            r=4,
+            lora_alpha=8,
+            target_modules="qv",
+            rank_pattern={"blocks.0.attention.query": 2, "query": 6},
+            alpha_pattern={"value": 2},
+        ),
+    )
+    blocks = [model.get_submodule(f"encoder.blocks.{i}.attention") for i in (0, 1)]
+    found = [(b.query.rank, b.query.scaling, b.value.rank, b.value.scaling) for b in blocks]
+    assert found == [(2, 4, 4, 0.5), (6, 8 / 6, 4, 0.5)]
+    assert report.adapter_parameters == (2 + 6 + 4 + 4) * (16 + 16)
+    assert "(query, value) at ranks 2 to 6:" in str(report)
+
+
+@pytest.mark.parametrize(("layers", "found"), [(1, {1}), ([0], {0}), ([1, 0], {0, 1})])
+def test_only_the_layers_that_are_named_are_adapted(layers: int | list[int], found: set) -> None:
+    report = inject(classifier(), LoRAConfig(layers_to_transform=layers, target_modules="qv"))
+    assert set(report.ranks) == {
+        f"encoder.blocks.{layer}.attention.{name}" for layer in found for name in ("query", "value")
+    }
+
+
 def test_presets_take_the_gate_along_where_there_is_one() -> None:
     sizes = {"d_model": 8, "num_heads": 2, "d_ff": 12, "gated": True}
     counts = {"num_encoder_layers": 1, "num_decoder_layers": 1}
@@ -115,6 +176,11 @@ def test_it_adapts_the_transformer_half_too() -> None:
         ({"target_modules": ["query", "valeu"]}, "'valeu' matches no module.*did you mean value"),
         ({"target_modules": "al-linear"}, "did you mean all-linear"),
         ({"modules_to_save": ["classifer"]}, "modules_to_save.*did you mean classifier"),
+        ({"rank_pattern": {"qurey": 4}}, "rank_pattern: 'qurey' matches no adapted.*mean query"),
+        ({"target_modules": "qv", "alpha_pattern": {"key": 4}}, "there are query, value"),
+        ({"rank_pattern": {".*query": 4}}, "'.*query' matches no adapted module"),
+        ({"layers_to_transform": [0, 2]}, "layers_to_transform: .* no layer 2 — there are 0 to 1"),
+        ({"target_modules": ["blocks.0.attention.query"], "layers_to_transform": 1}, "the layers"),
         ({"target_modules": ["uery"]}, "'uery' matches no module"),  # the end of a word is no name
     ],
 )

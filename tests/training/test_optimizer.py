@@ -4,8 +4,11 @@ from torch import nn
 from training.toy import ToyModel, config
 
 from lowkey.errors import ConfigError, DataError
+from lowkey.lora.config import LoRAConfig
+from lowkey.lora.inject import inject
 from lowkey.training.optimizer import build_optimizer, optimizer_tensors, restore_optimizer
 from lowkey.training.parameters import restore_parameters, trainable_parameters
+from lowkey.training.resume import Trained
 
 
 def stepped(model, *, steps=3):
@@ -26,6 +29,48 @@ def test_biases_and_norms_do_not_decay():
         0.1: ["down.weight", "up.weight"],
         0.0: ["down.bias", "norm.bias", "norm.weight", "up.bias"],
     }
+
+
+def test_a_factor_of_the_rate_holds_for_the_names_it_is_for():
+    model = ToyModel()
+    optimizer = build_optimizer(model, config(), {"up.weight": 16.0, "up.bias": 2.0})
+    rates = {p: group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    usual = config().learning_rate
+    found = {name: rates[p] / usual for name, p in parameters(model).items() if rates[p] != usual}
+    assert found == {"up.weight": 16.0, "up.bias": 2.0}
+    # The first step of Adam is as long as the rate, whatever the gradient.
+    trained = Trained.of(model, config(), {"up.weight": 16.0})
+    before = {name: p.detach().clone() for name, p in trained.parameters.items()}
+    for parameter in trained.parameters.values():
+        parameter.grad = torch.ones_like(parameter)
+    trained.step(1e-3, 1)
+    after = trained.parameters
+    moved = {name: float((old - after[name].detach()).mean()) for name, old in before.items()}
+    assert moved.pop("up.weight") == pytest.approx(16e-3, rel=1e-3)
+    assert list(moved.values()) == pytest.approx([1e-3] * len(moved), rel=1e-3)
+
+
+def test_lora_plus_gives_a_and_b_the_rates_that_peft_gives_them():
+    from peft import LoraConfig, get_peft_model
+    from peft.optimizers import create_loraplus_optimizer
+
+    ours = nn.Sequential(nn.Linear(4, 3))
+    options = LoRAConfig(target_modules=["0"], modules_to_save=[], loraplus_lr_ratio=16)
+    inject(ours, options)
+    theirs = get_peft_model(nn.Sequential(nn.Linear(4, 3)), LoraConfig(target_modules=["0"]))
+    optimizers = (
+        build_optimizer(ours, config(), options.rates),
+        create_loraplus_optimizer(
+            theirs, torch.optim.AdamW, lr=config().learning_rate, loraplus_lr_ratio=16
+        ),
+    )
+    found = []
+    for model, optimizer in zip((ours, theirs), optimizers, strict=True):
+        rates = {p: group["lr"] for group in optimizer.param_groups for p in group["params"]}
+        named = {n: p for n, p in model.named_parameters() if p.requires_grad}
+        found.append({kind: rates[p] for n, p in named.items() for kind in "AB" if f"_{kind}" in n})
+    assert found[0] == found[1]
+    assert found[0]["B"] == 16 * found[0]["A"]
 
 
 def test_the_update_is_that_of_plain_adamw():

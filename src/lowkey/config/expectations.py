@@ -129,7 +129,8 @@ def _step(option: Any, part: str | int) -> Any:
 def _phrase(option: Any, bounds: tuple[Any, ...]) -> str:
     """Describes one plain type with its bounds."""
     if get_origin(option) is Literal:
-        values = [str(value) for value in get_args(option)]
+        # YAML's true and false, in small letters.
+        values = [str(v).lower() if isinstance(v, bool) else str(v) for v in get_args(option)]
         return values[0] if len(values) == 1 else f"one of {', '.join(values)}"
     kind = get_origin(option) or option
     if not isinstance(kind, type):

@@ -72,6 +72,7 @@ def finetune(recipe: FinetuneRecipe, out: Path, *, resume: bool = False) -> Fact
             tracker=session.tracker,
             progress=session.progress,
             save_best=lambda folder, _: learner.classifier.save(folder),
+            rates=recipe.lora.rates,
         )
         fit = trainer.fit(resume=resume)
         facts = _conclude(recipe, splits, learner, fit, session)

@@ -70,6 +70,7 @@ def train(recipe: TranslationRecipe, out: Path, *, resume: bool = False) -> Fact
             tracker=session.tracker,
             progress=session.progress,
             save_best=lambda folder, _: learner.translator.save(folder),
+            rates=recipe.lora.rates,
         )
         fit = trainer.fit(resume=resume)
         facts = _conclude(splits, learner, fit, session)

@@ -1,22 +1,25 @@
 """LoRA adapters in PEFT's files, both ways; the base weights are not in them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from torch import nn
 
-from lowkey.errors import DataError, MissingInputError, shown
-from lowkey.files import TensorInfo, tensor_infos, write_json, write_tensors
+from lowkey.errors import MissingInputError
+from lowkey.files import tensor_infos, write_json, write_tensors
 from lowkey.hf.adapter_config import AdapterConfigFile, adapter_json, read_adapter_config
 from lowkey.hf.adapter_families import BERT, Family
+from lowkey.hf.adapter_keys import AdapterKeys
+from lowkey.hf.adapter_modules import adapted_modules, endings, modules_held_whole, pattern
 from lowkey.hf.model_folder import ADAPTER_CONFIG, make_folder
 from lowkey.hf.weights import match, read_matched
-from lowkey.lora.config import LoRAConfig, matches
+from lowkey.lora.config import LoRAConfig, first_match
 from lowkey.lora.inject import adapters, inject
 
+V = TypeVar("V")
+
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
-PREFIX = "base_model.model."
-"""What peft's two wrappers put in front of every name."""
 
 
 def save_adapter(
@@ -28,6 +31,9 @@ def save_adapter(
     family: Family = BERT,
 ) -> None:
     """Writes the low-rank updates and the modules trained whole, as peft saves them.
+
+    Updates that began as parts of the weights (``pissa``) are written as differences from the
+    weights before, of twice the rank, so that no reader has to take the base apart again.
 
     Args:
         model: A model that ``inject`` has adapted.
@@ -49,21 +55,32 @@ def save_adapter(
             f"cannot save {len(adapted)} adapted modules with {lora_config.modules_to_save}"
         )
     whole = tuple(f"{ours}." for name in saved for ours in family.saved_modules[name])
-    state = model.state_dict()
-    kept = [name for name in state if ".lora_" in name or name.startswith(whole)]
+    state, lora_config = model.state_dict(), lora_config.against_base()
+    for name, module in adapted.items():
+        a, b = module.factors_against_base()
+        state |= {f"{name}.lora_A.weight": a, f"{name}.lora_B.weight": b}
+    kept = [
+        name
+        for name in state
+        if ".lora_" in name or name.startswith(whole) or lora_config.trains_bias(name, adapted)
+    ]
     # A parameter of the model itself, such as a bias of the outputs, is of no module.
     others = {name.rpartition(".")[0] for name in state if name not in kept} - adapted.keys() - {""}
+    own = {family.theirs(name): lora_config.of_module(name) for name in adapted}
     config = adapter_json(
         lora_config,
-        target_modules=_endings(
-            {family.theirs(name) for name in adapted}, {family.theirs(name) for name in others}
+        target_modules=endings(own.keys(), {family.theirs(name) for name in others}),
+        rank_pattern=pattern({name: c.r for name, c in own.items()}, lora_config.r),
+        alpha_pattern=pattern(
+            {name: c.lora_alpha for name, c in own.items()}, lora_config.lora_alpha
         ),
         modules_to_save=saved,
         base_name=base_name,
         task_type=family.task_type,
     )
     make_folder(folder)
-    tensors = {PREFIX + family.theirs(name): state[name].float() for name in kept}
+    keys = AdapterKeys(family, adapted)
+    tensors = {keys.theirs(name): state[name].float() for name in kept}
     write_tensors(folder / ADAPTER_WEIGHTS, tensors, {"format": "pt"})
     write_json(folder / ADAPTER_CONFIG, config)
 
@@ -90,47 +107,62 @@ def load_adapter(model: nn.Module, folder: Path, family: Family = BERT) -> LoRAC
         raise ValueError("the model has adapters already")
     config = read_adapter_config(folder)
     infos = tensor_infos(_weights_file(folder))
-    whole = _modules_to_save(config, folder, family)
+    whole = modules_held_whole(config, folder, family)
     inside = tuple(f"{module}." for module in whole)
     linears = {
         name: module
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear) and not f"{name}.".startswith(inside)
     }
-    targets = _targets(config, linears, infos, folder, family)
-    shapes = {n: tuple(p.shape) for n, p in model.state_dict().items() if n.startswith(inside)}
+    targets = adapted_modules(config, linears, infos, folder, family)
+    lora_config = _options(config, targets, whole, family)
+    shapes = {
+        name: tuple(tensor.shape)
+        for name, tensor in model.state_dict().items()
+        if name.startswith(inside) or lora_config.trains_bias(name, targets)
+    }
     for name in targets:
-        shapes[f"{name}.lora_A.weight"] = (config.r, linears[name].in_features)
-        shapes[f"{name}.lora_B.weight"] = (linears[name].out_features, config.r)
+        rank = lora_config.of_module(name).r
+        shapes[f"{name}.lora_A.weight"] = (rank, linears[name].in_features)
+        shapes[f"{name}.lora_B.weight"] = (linears[name].out_features, rank)
+        if config.use_dora:
+            shapes[f"{name}.lora_magnitude_vector"] = (linears[name].out_features,)
     path = folder / ADAPTER_WEIGHTS
     fix = "the adapter was made for another model, or its two files do not belong together"
-    keys = match(
-        infos,
-        shapes,
-        lambda key: family.ours(_without_prefix(key)),
-        lambda name: PREFIX + family.theirs(name),
-        where=str(path),
-        fix=fix,
-    )
+    names = AdapterKeys(family, targets, copies=config.bias == "all")
+    keys = match(infos, shapes, names.ours, names.theirs, where=str(path), fix=fix)
     tensors = read_matched(path, keys)
-    lora_config = LoRAConfig(
-        r=config.r,
-        lora_alpha=config.lora_alpha,
-        lora_dropout=config.lora_dropout,
-        target_modules=targets,
-        modules_to_save=[name.rpartition(".")[2] for name in whole],
-        use_rslora=config.use_rslora,
-    )
     inject(model, lora_config)
     model.load_state_dict(tensors, strict=False)
     return lora_config
 
 
-def _without_prefix(key: str) -> str:
-    name = key.removeprefix(PREFIX)
-    if name == key:
-        raise KeyError(key)
-    return name
+def _options(
+    config: AdapterConfigFile, targets: Sequence[str], whole: Sequence[str], family: Family
+) -> LoRAConfig:
+    """The options of an adapter in our names, with an entry for each module that departs."""
+    return LoRAConfig(
+        r=config.r,
+        lora_alpha=config.lora_alpha,
+        lora_dropout=config.lora_dropout,
+        target_modules=list(targets),
+        modules_to_save=[name.rpartition(".")[2] for name in whole],
+        use_rslora=config.use_rslora,
+        use_dora=config.use_dora,
+        bias=config.bias,
+        # Of the others, nothing is left to see once there are weights.
+        init_lora_weights="pissa" if config.init_lora_weights == "pissa" else True,
+        rank_pattern=_own(config.rank_pattern, config.r, targets, family),
+        alpha_pattern=_own(config.alpha_pattern, config.lora_alpha, targets, family),
+    )
+
+
+def _own(
+    entries: Mapping[str, V] | None, usual: V, targets: Sequence[str], family: Family
+) -> dict[str, V]:
+    """What a pattern of theirs says of each target, by our names, where it is not the usual."""
+    values = {name: first_match(entries or {}, family.theirs(name), usual) for name in targets}
+    return {name: value for name, value in values.items() if value != usual}
 
 
 def _weights_file(folder: Path) -> Path:
@@ -142,51 +174,3 @@ def _weights_file(folder: Path) -> Path:
             fix="load it where you trust it with peft and call save_pretrained",
         )
     return path
-
-
-def _modules_to_save(config: AdapterConfigFile, folder: Path, family: Family) -> list[str]:
-    """The modules the adapter holds whole, by our names, each once."""
-    wanted = dict.fromkeys(config.modules_to_save or [])
-    for name in wanted:
-        if name not in family.saved_modules and name not in family.absent_modules:
-            raise DataError(
-                f"modules_to_save holds {shown(name)}",
-                where=str(folder / ADAPTER_CONFIG),
-                fix=f"lowkey loads {', '.join(family.saved_modules) or 'none'}",
-            )
-    ours = (module for name in wanted for module in family.saved_modules.get(name, ()))
-    return list(dict.fromkeys(ours))
-
-
-def _targets(
-    config: AdapterConfigFile,
-    linears: Mapping[str, nn.Linear],
-    infos: Mapping[str, TensorInfo],
-    folder: Path,
-    family: Family,
-) -> list[str]:
-    """The linear maps that ``target_modules`` names, by peft's rule for lists."""
-    theirs = {family.theirs(name): name for name in linears}
-    wanted = config.target_modules
-    absent = [t for t in wanted if not any(matches(name, t) for name in theirs)]
-    if absent:
-        modules = [k.removesuffix(".lora_A.weight") for k in infos if k.endswith(".lora_A.weight")]
-        places = sum(any(matches(module, t) for t in absent) for module in modules)
-        known = sorted({name.rpartition(".")[2] for name in theirs})
-        raise DataError(
-            f"adapter {folder} wants modules {', '.join(absent[:4])} ({places} places); "
-            "this model has none",
-            fix=f"it was made for another family; {family.title} calls its linear maps"
-            f" {', '.join(known)}",
-        )
-    return [ours for name, ours in theirs.items() if any(matches(name, t) for t in wanted)]
-
-
-def _endings(chosen: Collection[str], others: Collection[str]) -> list[str]:
-    """The shortest endings of names that match all of the chosen modules and none of the others."""
-    endings = set()
-    for name in chosen:
-        parts = name.split(".")
-        candidates = (".".join(parts[i:]) for i in reversed(range(len(parts))))
-        endings.add(next(c for c in candidates if not any(matches(other, c) for other in others)))
-    return sorted(endings)

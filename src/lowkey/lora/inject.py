@@ -1,6 +1,6 @@
 """Puts LoRA into a model, and takes it into or out of the weights."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from lowkey.errors import ConfigError, did_you_mean
-from lowkey.lora.config import TARGET_PRESETS, LoRAConfig, matches
+from lowkey.lora.config import TARGET_PRESETS, LoRAConfig, layer_of, matches
 from lowkey.lora.layer import LoRALinear
 
 
@@ -18,25 +18,38 @@ class InjectionReport:
     """What was adapted.
 
     Args:
-        modules: Names of the adapted linear maps.
-        adapter_parameters: Trainable parameters of the update alone: the sum of r (in + out).
+        ranks: Rank of the update of each adapted linear map, by its name.
+        adapter_parameters: Trainable parameters of the update alone: the sum of r (in + out), and
+            with DoRA of out.
+        bias_parameters: Trainable biases of the rest of the model.
         saved_parameters: Trainable parameters of the modules trained whole (the head).
         total_parameters: All parameters of the model, adapter included.
+        method: What people call it: LoRA or DoRA.
     """
 
-    modules: list[str]
+    ranks: dict[str, int]
     adapter_parameters: int
+    bias_parameters: int
     saved_parameters: int
     total_parameters: int
+    method: str = "LoRA"
+
+    @property
+    def modules(self) -> list[str]:
+        """Names of the adapted linear maps."""
+        return list(self.ranks)
 
     def __str__(self) -> str:
         """Says it in one line."""
-        trainable = self.adapter_parameters + self.saved_parameters
+        trainable = self.adapter_parameters + self.bias_parameters + self.saved_parameters
+        biases = f" {self.bias_parameters:,} biases," if self.bias_parameters else ""
         head = f" {trainable:,} with the head," if self.saved_parameters else ""
-        kinds = sorted({name.rsplit(".", 1)[-1] for name in self.modules})
+        kinds = sorted({name.rsplit(".", 1)[-1] for name in self.ranks})
+        least, most = min(self.ranks.values()), max(self.ranks.values())
+        ranks = f"rank {least}" if least == most else f"ranks {least} to {most}"
         return (
-            f"LoRA adapts {len(self.modules)} linear maps ({', '.join(kinds)}):"
-            f" {self.adapter_parameters:,} parameters,{head}"
+            f"{self.method} adapts {len(self.ranks)} linear maps ({', '.join(kinds)}) at {ranks}:"
+            f" {self.adapter_parameters:,} parameters,{biases}{head}"
             f" {trainable / self.total_parameters:.2%} of {self.total_parameters:,}"
         )
 
@@ -46,8 +59,8 @@ def inject(
 ) -> InjectionReport:
     """Freezes a model and puts a low-rank update beside each targeted linear map.
 
-    Names of existing parameters do not change. After it, exactly the updates and the modules of
-    ``modules_to_save`` train.
+    Names of existing parameters do not change. After it, exactly the updates, the biases that
+    ``bias`` names and the modules of ``modules_to_save`` train.
 
     Args:
         model: Any module; changed in place.
@@ -59,31 +72,55 @@ def inject(
 
     Raises:
         ValueError: If the model has adapters already.
-        ConfigError: If a target matches no linear map, or a module to save does not exist.
+        ConfigError: If a target matches no linear map, a pattern no adapted one, if a layer or a
+            module to save does not exist, or if a weight has fewer singular values than ``pissa``
+            takes.
     """
     if adapters(model):
         raise ValueError("the model has adapters already")
-    linears = {n: m for n, m in model.named_modules() if _is_adaptable(m)}
-    saved = [
-        n for n, _ in model.named_modules() if any(matches(n, s) for s in config.modules_to_save)
-    ]
+    modules = dict(model.named_modules())
+    saved = [name for name in modules if any(matches(name, s) for s in config.modules_to_save)]
     inside = tuple(f"{name}." for name in saved)
-    candidates = {n: m for n, m in linears.items() if n not in saved and not n.startswith(inside)}
-    _refuse_unmatched(config.required, candidates, "target_modules")
-    _refuse_unmatched(tuple(config.modules_to_save), dict(model.named_modules()), "modules_to_save")
+    candidates = {
+        name: module
+        for name, module in modules.items()
+        if _is_adaptable(module) and not f"{name}.".startswith(inside)
+    }
+    layers = config.layers
+    _refuse_absent_layers(layers or (), {layer_of(name) for name in candidates})
+    inside_layers = [name for name in candidates if layers is None or layer_of(name) in layers]
+    chosen = [name for name in inside_layers if any(matches(name, t) for t in config.targets)]
+    where = "module of this model" if layers is None else "module of the layers to transform"
+    _refuse_unmatched(config.required, inside_layers, "target_modules", where, TARGET_PRESETS)
+    _refuse_unmatched(config.modules_to_save, modules, "modules_to_save")
+    for option in ("rank_pattern", "alpha_pattern"):
+        _refuse_unmatched(getattr(config, option), chosen, option, "adapted module of this model")
+    if config.init_lora_weights == "pissa":
+        _refuse_ranks_without_values({name: candidates[name] for name in chosen}, config)
     model.requires_grad_(False)
-    chosen = [n for n in candidates if any(matches(n, t) for t in config.targets)]
     for name in chosen:
         parent, _, last = name.rpartition(".")
-        setattr(model.get_submodule(parent), last, LoRALinear(linears[name], config, generator))
-    for name in saved:
-        model.get_submodule(name).requires_grad_(True)
-    updates = sum(
-        p.numel() for m in adapters(model).values() for p in (m.lora_A.weight, m.lora_B.weight)
+        update = LoRALinear(candidates[name], config.of_module(name), generator)
+        setattr(model.get_submodule(parent), last, update)
+    for name, parameter in model.named_parameters():
+        if name.startswith(inside) or config.trains_bias(name, chosen):
+            parameter.requires_grad_(True)
+    return _report(model, config, inside)
+
+
+def _report(model: nn.Module, config: LoRAConfig, inside: tuple[str, ...]) -> InjectionReport:
+    """Counts; ``inside`` is how the names of parameters of modules trained whole begin."""
+    sizes = {name: p.numel() for name, p in model.named_parameters() if p.requires_grad}
+    updates = sum(size for name, size in sizes.items() if ".lora_" in f".{name}")
+    saved = sum(size for name, size in sizes.items() if name.startswith(inside))
+    return InjectionReport(
+        {name: module.rank for name, module in adapters(model).items()},
+        adapter_parameters=updates,
+        bias_parameters=sum(sizes.values()) - updates - saved,
+        saved_parameters=saved,
+        total_parameters=sum(p.numel() for p in model.parameters()),
+        method="DoRA" if config.use_dora else "LoRA",
     )
-    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    total = sum(p.numel() for p in model.parameters())
-    return InjectionReport(chosen, updates, trainable - updates, total)
 
 
 def _is_adaptable(module: nn.Module) -> TypeGuard[nn.Linear]:
@@ -91,17 +128,45 @@ def _is_adaptable(module: nn.Module) -> TypeGuard[nn.Linear]:
     return isinstance(module, nn.Linear) and not isinstance(module, NonDynamicallyQuantizableLinear)
 
 
+def _refuse_absent_layers(layers: Iterable[int], there: Collection[int | None]) -> None:
+    known = sorted(layer for layer in there if layer is not None)
+    for layer in layers:
+        if layer not in known:
+            raise ConfigError(
+                f"this model has no layer {layer}",
+                where="lora.layers_to_transform",
+                fix=f"there are {known[0]} to {known[-1]}" if known else "leave it out",
+            )
+
+
+def _refuse_ranks_without_values(linears: Mapping[str, nn.Linear], config: LoRAConfig) -> None:
+    for name, linear in linears.items():
+        rank, values = config.of_module(name).r, min(linear.in_features, linear.out_features)
+        if rank > values:
+            raise ConfigError(
+                f"pissa takes {rank} singular values of each weight, {name} has {values}",
+                where="lora.init_lora_weights",
+                fix=f"set its rank to {values} or less, by lora.r or lora.rank_pattern",
+            )
+
+
 def _refuse_unmatched(
-    targets: tuple[str, ...], modules: Mapping[str, nn.Module], option: str
+    targets: Iterable[str],
+    modules: Iterable[str],
+    option: str,
+    kind: str = "module of this model",
+    presets: Iterable[str] = (),
 ) -> None:
+    """Refuses a name that is of no module, with the ones that come nearest."""
+    modules = list(modules)
     for target in targets:
         if not any(matches(name, target) for name in modules):
             known = {name.rsplit(".", 1)[-1] for name in modules}
             known = {name for name in known if name and not name.isdigit()}
-            nearest = did_you_mean(target, [*known, *TARGET_PRESETS])
+            nearest = did_you_mean(target, [*known, *presets])
             guess = f"did you mean {nearest}? " if nearest else ""
             raise ConfigError(
-                f"{target!r} matches no module of this model",
+                f"{target!r} matches no {kind}",
                 where=f"lora.{option}",
                 fix=f"{guess}there are {', '.join(sorted(known))}",
             )

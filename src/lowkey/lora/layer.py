@@ -1,4 +1,8 @@
-r"""A linear map with a low-rank update: :math:`y = x W^\top + b + s \, (x A^\top) B^\top`."""
+r"""A linear map with a low-rank update: :math:`y = x W^\top + b + s \, (x A^\top) B^\top`.
+
+With DoRA each row of :math:`V = W + s B A` gives the direction of an output, and a vector m of its
+own the length: :math:`y = x (m \odot V / \lVert V \rVert)^\top + b`, norms by row.
+"""
 
 from typing import Any
 
@@ -9,6 +13,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from lowkey.lora.config import LoRAConfig
+from lowkey.lora.start import principal_factors, start_update
 from lowkey.nn.dropout import Dropout, keep_bits, keep_where
 
 
@@ -16,17 +21,19 @@ class LoRALinear(nn.Linear):
     r"""A ``Linear`` that learns :math:`\Delta W = s B A` beside its own frozen weight.
 
     It adopts the parameters of the map it replaces, so their names in a checkpoint do not change;
-    ``lora_A`` and ``lora_B`` come beside them under PEFT's names. B starts at zero, so a fresh
-    adapter changes nothing.
+    ``lora_A`` and ``lora_B`` come beside them under PEFT's names. A fresh adapter changes nothing:
+    B A starts at zero, or, with ``pissa``, as a part that is taken out of the weight.
 
     Args:
-        linear: The map to adapt; its parameters are taken over, not copied.
-        config: Rank, scale and dropout.
-        generator: Source of randomness for A; torch's global one if None.
+        linear: The map to adapt; its parameters are taken over, not copied, but for the weight of
+            a ``pissa``.
+        config: Rank, scale, dropout and start.
+        generator: Source of randomness for the update; torch's global one if None.
 
     References:
         Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021, equation 3;
-        Kalajdzievski, "A Rank Stabilization Scaling Factor for Fine-Tuning with LoRA", 2023.
+        Kalajdzievski, "A Rank Stabilization Scaling Factor for Fine-Tuning with LoRA", 2023;
+        Liu et al., "DoRA: Weight-Decomposed Low-Rank Adaptation", 2024, equation 5.
 
     Example:
         >>> linear = nn.Linear(6, 4)
@@ -34,6 +41,9 @@ class LoRALinear(nn.Linear):
         >>> adapted.weight is linear.weight, adapted.delta_weight().shape
         (True, torch.Size([4, 6]))
     """
+
+    initial_A: Tensor | None
+    initial_B: Tensor | None
 
     def __init__(
         self, linear: nn.Linear, config: LoRAConfig, generator: torch.Generator | None = None
@@ -48,12 +58,34 @@ class LoRALinear(nn.Linear):
         # In fp32 whatever the frozen weight is kept in: these are the parameters that train.
         self.lora_A = nn.Linear(linear.in_features, config.r, bias=False, device=device)
         self.lora_B = nn.Linear(config.r, linear.out_features, bias=False, device=device)
-        nn.init.kaiming_uniform_(self.lora_A.weight, a=5**0.5, generator=generator)
-        nn.init.zeros_(self.lora_B.weight)
         self.lora_dropout = Dropout(config.lora_dropout)
         self.scaling = config.scaling
+        # Not in checkpoints: they follow from the base.
+        self.register_buffer("initial_A", None, persistent=False)
+        self.register_buffer("initial_B", None, persistent=False)
+        if config.init_lora_weights == "pissa":
+            self._take_out_principal_part()
+        else:
+            start_update(self.lora_A.weight, self.lora_B.weight, config, generator)
+        # PEFT's name. It begins as the norms of the rows, so that nothing changes.
+        self.lora_magnitude_vector = nn.Parameter(self._norms()) if config.use_dora else None
         self._original: Tensor | None = None
         self.train(linear.training)
+
+    @torch.no_grad()
+    def _take_out_principal_part(self) -> None:
+        a, b = principal_factors(self.weight, self.rank, self.scaling)
+        self.lora_A.weight.copy_(a)
+        self.lora_B.weight.copy_(b)
+        rest = (self.weight.float() - self.delta_weight()).to(self.weight.dtype)
+        # A parameter of its own: another module may share the one it was.
+        self.weight = nn.Parameter(rest, requires_grad=self.weight.requires_grad)
+        self.initial_A, self.initial_B = a, b
+
+    @property
+    def rank(self) -> int:
+        """Rank of the update: rows of A, columns of B."""
+        return self.lora_A.out_features
 
     @property
     def merged(self) -> bool:
@@ -72,6 +104,8 @@ class LoRALinear(nn.Linear):
         if self.merged:
             bias = None if self.bias is None else self.bias.to(input.dtype)
             return F.linear(input, self.weight.to(input.dtype), bias)
+        if self.lora_magnitude_vector is not None:
+            return self._directed(input, self.lora_magnitude_vector)
         output = _LoRAFunction.apply(
             input.reshape(-1, self.in_features),
             self.weight,
@@ -84,8 +118,28 @@ class LoRALinear(nn.Linear):
         )
         return output.view(*input.shape[:-1], self.out_features)
 
+    def _directed(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """Computes DoRA; as in PEFT, what the lengths add goes through the update's dropout."""
+        gain = (lengths / self._norms()).to(x.dtype)
+        dropped = self.lora_dropout(x)
+        plain = F.linear(x, self.weight.to(x.dtype))
+        low = F.linear(dropped, self.lora_A.weight.to(x.dtype))
+        update = F.linear(low, self.lora_B.weight.to(x.dtype)) * self.scaling
+        if dropped is x:
+            output = gain * (plain + update)
+        else:
+            rotated = F.linear(dropped, self.weight.to(x.dtype))
+            output = plain + (gain - 1) * rotated + gain * update
+        return output if self.bias is None else output + self.bias.to(x.dtype)
+
+    @torch.no_grad()
+    def _norms(self) -> Float[Tensor, " out"]:
+        """The length of each row of V; a constant to the gradient (section 4.3 of the paper)."""
+        norms = (self.weight.float() + self.delta_weight()).norm(dim=1)
+        return norms.clamp_min(torch.finfo(torch.float32).tiny)
+
     def delta_weight(self) -> Float[Tensor, "out in_features"]:
-        """Computes the update, in fp32: the one place where it is written.
+        """Computes the update of ``weight``, in fp32: the one place where it is written.
 
         Returns:
             :math:`s B A`.
@@ -93,11 +147,39 @@ class LoRALinear(nn.Linear):
         return self.scaling * (self.lora_B.weight.float() @ self.lora_A.weight.float())
 
     @torch.no_grad()
+    def adapted_weight(self) -> Float[Tensor, "out in_features"]:
+        """Computes the one weight that does what weight and update do together.
+
+        Returns:
+            The weight that merging puts in place, in fp32.
+        """
+        if self.merged:
+            return self.weight.float()
+        weight = self.weight.float() + self.delta_weight()
+        if self.lora_magnitude_vector is None:
+            return weight
+        return (self.lora_magnitude_vector / self._norms())[:, None] * weight
+
+    def factors_against_base(
+        self,
+    ) -> tuple[Float[Tensor, "rank in_features"], Float[Tensor, "out rank"]]:
+        r"""Gives the factors of what the map differs by from the one it was made from.
+
+        Returns:
+            A and B; for a ``pissa`` those of :math:`B A - B_0 A_0`, which have twice the rank.
+        """
+        a, b = self.lora_A.weight.detach(), self.lora_B.weight.detach()
+        if self.initial_A is None or self.initial_B is None:
+            return a, b
+        return torch.cat([a, self.initial_A]), torch.cat([b, -self.initial_B], dim=1)
+
+    @torch.no_grad()
     def merge(self) -> None:
         """Adds the update to the weight and keeps the original; does nothing if merged."""
         if self._original is None:
+            merged = self.adapted_weight()
             self._original = self.weight.detach().clone()
-            self.weight.copy_(self.weight.float() + self.delta_weight())
+            self.weight.copy_(merged)
 
     @torch.no_grad()
     def unmerge(self) -> None:

@@ -14,7 +14,13 @@ from lowkey.training.parameters import trainable_parameters
 _FUSED = ("cpu", "cuda", "mps")
 
 
-def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
+RATE = "rate"
+"""The key of a parameter group that holds the factor of its learning rate."""
+
+
+def build_optimizer(
+    model: nn.Module, config: TrainConfig, rates: Mapping[str, float] | None = None
+) -> torch.optim.AdamW:
     """Makes the optimizer of a run.
 
     Weight decay pulls on matrices (and embeddings) only: biases and the gains of norms, which
@@ -23,26 +29,33 @@ def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     Args:
         model: The model; what needs no gradient is left out.
         config: Rate, betas, epsilon and decay.
+        rates: Factors of the learning rate, by what the names of parameters end in; 1 for others.
 
     Returns:
-        The optimizer, its learning rate at the peak of the schedule.
+        The optimizer, its learning rates at the peak of the schedule.
 
     Raises:
         ConfigError: If the model has no parameter to train.
     """
-    parameters = list(trainable_parameters(model).values())
-    matrices = [p for p in parameters if p.ndim > 1]
-    vectors = [p for p in parameters if p.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
+    parameters = trainable_parameters(model)
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    for name, parameter in parameters.items():
+        rate = next((f for end, f in (rates or {}).items() if name.endswith(end)), 1.0)
+        groups.setdefault((parameter.ndim > 1, rate), []).append(parameter)
     return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
+        [
+            {
+                "params": members,
+                "weight_decay": config.weight_decay if is_matrix else 0.0,
+                "lr": config.learning_rate * rate,
+                RATE: rate,
+            }
+            for (is_matrix, rate), members in groups.items()
+        ],
         lr=config.learning_rate,
         betas=(config.adam_beta1, config.adam_beta2),
         eps=config.adam_epsilon,
-        fused=all(p.device.type in _FUSED for p in parameters),
+        fused=all(p.device.type in _FUSED for p in parameters.values()),
     )
 
 

@@ -13,7 +13,7 @@ from lowkey.training.changes import config_sha256
 from lowkey.training.checkpoint import Checkpoint, Warn, load_checkpoint, newest_checkpoint, retain
 from lowkey.training.config import TrainConfig
 from lowkey.training.moving_average import MovingAverage
-from lowkey.training.optimizer import build_optimizer, optimizer_tensors, restore_optimizer
+from lowkey.training.optimizer import RATE, build_optimizer, optimizer_tensors, restore_optimizer
 from lowkey.training.parameters import restore_parameters, trainable_parameters
 from lowkey.training.state import TrainState, parse_state
 
@@ -48,12 +48,15 @@ class Trained:
     average: MovingAverage
 
     @classmethod
-    def of(cls, model: nn.Module, config: TrainConfig) -> "Trained":
+    def of(
+        cls, model: nn.Module, config: TrainConfig, rates: Mapping[str, float] | None = None
+    ) -> "Trained":
         """Collects them at the beginning of a run.
 
         Args:
             model: The model; the parameters that need a gradient are trained.
             config: How.
+            rates: Factors of the learning rate, by what the names of parameters end in.
 
         Returns:
             The parameters with a new optimizer and a new average.
@@ -63,7 +66,7 @@ class Trained:
         """
         parameters = trainable_parameters(model)
         average = MovingAverage(parameters, config.ema_decay)
-        return cls(parameters, build_optimizer(model, config), average)
+        return cls(parameters, build_optimizer(model, config, rates), average)
 
     @property
     def device(self) -> torch.device:
@@ -78,7 +81,7 @@ class Trained:
             step: Its number, from 1.
         """
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = learning_rate * group[RATE]
         self.optimizer.step()
         self.average.update(step)
 

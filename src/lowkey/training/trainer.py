@@ -7,7 +7,7 @@ epoch), dropout on (seed, step, micro-batch), and all else that decides how the 
 in a `TrainState`. So a run that was killed and resumed ends with the same bytes as any other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -41,6 +41,7 @@ class Trainer:
         progress: Where people look.
         save_best: Fills an empty folder with the model as it is now; called with the metrics each
             time an evaluation is the best so far.
+        rates: Factors of the learning rate, by what the names of parameters end in; 1 for others.
 
     Raises:
         ConfigError: If the model has no parameter to train, or the warm-up is longer than the run.
@@ -55,6 +56,7 @@ class Trainer:
         tracker: MetricsLog,
         progress: Progress,
         save_best: Callable[[Path, dict[str, float]], None],
+        rates: Mapping[str, float] | None = None,
     ):
         self.objective = objective
         self.model = objective.model
@@ -63,7 +65,7 @@ class Trainer:
         self.tracker = tracker
         self.progress = progress
         self.save_best = save_best
-        self.trained = Trained.of(self.model, config)
+        self.trained = Trained.of(self.model, config, rates)
         self.device = self.trained.device
         self.generator = torch.Generator(self.device)
         self.selection = Selection.of(objective, config)
@@ -168,8 +170,7 @@ class Trainer:
             self.generator.manual_seed(seed)
             part = self.objective.loss(ids)
             part.loss.backward()
-            loss = float(part.loss.detach())
-            total.add(Window(loss=loss, weight=part.weight, sums=part.sums))
+            total.add(Window(loss=float(part.loss.detach()), weight=part.weight, sums=part.sums))
             tokens += part.tokens
         return total, tokens
 
@@ -234,8 +235,7 @@ class Trainer:
 
     def _save(self, *, must: bool) -> None:
         """Saves a checkpoint of the last whole step, unless it is the one there is."""
-        state = self.state
-        if state == self.saved:
+        if (state := self.state) == self.saved:
             return
         state.metrics_bytes = self.tracker.offset()
         content = capture(self.trained, state, self.course.pace.seconds())
