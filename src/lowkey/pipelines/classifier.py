@@ -26,7 +26,7 @@ from lowkey.pipelines.encoder_pipeline import EncoderPipeline
 BATCH_TOKENS = 8192
 
 
-class TextClassifier(EncoderPipeline[SequenceClassifier]):
+class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
     """A classifier (or regressor) with its tokenizer and its labels."""
 
     @staticmethod

@@ -6,12 +6,16 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
+from lowkey.data.labelled import LabelledExamples
 from lowkey.data.labels import LabelMap
+from lowkey.data.rows import Rows
+from lowkey.data.tagged import TaggedExamples
 from lowkey.data.tokenizer import TextTokenizer
 from lowkey.files import write_json
 from lowkey.hf.adapter import load_adapter, save_adapter
 from lowkey.hf.encoder_families import EncoderNames
 from lowkey.lora.config import LoRAConfig
+from lowkey.metrics.intervals import Score
 from lowkey.models.config import EncoderFamily
 from lowkey.models.heads import SequenceClassifier, TokenClassifier
 from lowkey.pipelines.base_model import find_base
@@ -21,10 +25,11 @@ from lowkey.pipelines.head import load_head, save_head
 _PADDING = ("[PAD]", "<pad>")
 
 M = TypeVar("M", SequenceClassifier, TokenClassifier)
-P = TypeVar("P", bound="EncoderPipeline[Any]")
+E = TypeVar("E", LabelledExamples, TaggedExamples)
+P = TypeVar("P", bound="EncoderPipeline[Any, Any]")
 
 
-class EncoderPipeline(ABC, Generic[M]):
+class EncoderPipeline(ABC, Generic[M, E]):
     """An encoder with a head, its tokenizer and its labels.
 
     Args:
@@ -86,6 +91,45 @@ class EncoderPipeline(ABC, Generic[M]):
         Raises:
             CannotWriteError: If a file cannot be written.
         """
+
+    @abstractmethod
+    def examples(self, rows: Rows) -> E:
+        """Tokenizes labelled rows as the model wants them.
+
+        Args:
+            rows: Rows with what the model reads, and the truth.
+
+        Returns:
+            The examples.
+
+        Raises:
+            DataError: If a row is not what the model reads.
+        """
+
+    @abstractmethod
+    def score(self, examples: E) -> dict[str, Score]:
+        """Measures how good the model is.
+
+        Args:
+            examples: Examples with the truth.
+
+        Returns:
+            The metrics of its task.
+        """
+
+    def score_rows(self, rows: Rows) -> dict[str, Score]:
+        """Measures how good the model is on labelled rows.
+
+        Args:
+            rows: Rows with what the model reads, and the truth.
+
+        Returns:
+            The metrics of its task.
+
+        Raises:
+            DataError: If a row is not what the model reads.
+        """
+        return self.score(self.examples(rows))
 
     @classmethod
     def load(

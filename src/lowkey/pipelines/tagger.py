@@ -26,7 +26,7 @@ from lowkey.pipelines.encoder_pipeline import EncoderPipeline
 BATCH_TOKENS = 8192
 
 
-class Tagger(EncoderPipeline[TokenClassifier]):
+class Tagger(EncoderPipeline[TokenClassifier, TaggedExamples]):
     """A tagger of words with its tokenizer and its tags."""
 
     @staticmethod
@@ -238,3 +238,17 @@ def words_of(sentence: Sequence[str] | str) -> list[str]:
         The words; those of a text are what white space parts.
     """
     return sentence.split() if isinstance(sentence, str) else list(sentence)
+
+
+def tags_in_words(words: Sequence[str], tags: Sequence[str | None]) -> str:
+    """Writes a tagged sentence for people.
+
+    Args:
+        words: The words.
+        tags: Their tags; None where there is none.
+
+    Returns:
+        Each word with its tag behind a slash, such as ``Anna/B-PER sings/O``; a question mark
+        stands for no tag.
+    """
+    return " ".join(f"{word}/{tag or '?'}" for word, tag in zip(words, tags, strict=True))
