@@ -85,7 +85,8 @@ class TaggedExamples:
             max_length=max_length,
             truncate=truncate,
             places=[rows.where(i) for i in range(len(rows))],
-            fix="raise data.max_length if the model reads more, or set data.truncate: true",
+            fix="split it, raise data.max_length if the model reads more, or train with"
+            " data.truncate: true",
         )
 
     @classmethod
@@ -98,7 +99,7 @@ class TaggedExamples:
         max_length: int | None = None,
         truncate: bool = False,
         places: Sequence[str] | None = None,
-        fix: str = "give shorter ones",
+        fix: str = "split it",
     ) -> "TaggedExamples":
         """Tokenizes sentences that are lists of words.
 
@@ -127,10 +128,11 @@ class TaggedExamples:
                 raise DataError("there are no words", where=place(i))
         words = encode_words(sentences, tokenizer, max_length)
         if words.cut and not truncate:
+            count = len(words.cut)
+            share = f" ({count} of {len(sentences)}, {count / len(sentences):.1%}, are longer)"
             raise DataError(
-                f"{len(words.cut)} of {len(sentences)} sentences"
-                f" ({len(words.cut) / len(sentences):.1%}) have more than {max_length} tokens;"
-                f" this one has {words.too_long[0]}",
+                f"this sentence has {words.too_long[0]} tokens, the model reads {max_length} at"
+                f" most{share if len(sentences) > 1 else ''}",
                 where=place(words.cut[0]),
                 fix=fix,
             )

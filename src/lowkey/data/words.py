@@ -56,14 +56,15 @@ def encode_words(
         raise ValueError("a sentence needs words")
     ids: dict[str, int] = {}
     words = FlatSequences.of([[ids.setdefault(w, len(ids)) for w in s] for s in sentences])
+    order = words.values.astype(np.int64)
     # Each word is tokenized once. The space in front says that it is no beginning of a text, for
     # tokenizers that tell the two apart, such as RoBERTa's; the others do not see it.
     pieces = tokenizer.encode([f" {word}" for word in ids], special_tokens=False).tokens
     owners = np.repeat(np.arange(len(sentences)), words.lengths)
-    empty = (pieces.lengths == 0)[words.values].nonzero()[0]
+    empty = (pieces.lengths == 0)[order].nonzero()[0]
     if len(empty):
         pieces = _with_unknown(pieces, list(ids), tokenizer)
-    subwords = pieces.take(words.values)
+    subwords = pieces.take(order)
     lengths = np.bincount(owners, subwords.lengths, len(sentences)).astype(np.int64)
     flat = FlatSequences(subwords.values, lengths)
     # Where the first sub-word of each word stands: behind the begin token of its sentence.
