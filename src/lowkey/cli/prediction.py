@@ -137,31 +137,17 @@ def _answers(
 ) -> Iterator[list[dict[str, Any]]]:
     """Predicts portion by portion."""
     from lowkey.cli.counter import Counter
+    from lowkey.cli.tagging import tagged
     from lowkey.pipelines.tagger import Tagger
     from lowkey.pipelines.translator import Translator
 
     if isinstance(model, Tagger):
-        return _tagged(model, inputs)
+        return tagged(model, inputs)
     if isinstance(model, Translator):
         return wishes.answers(model, inputs, decoding or model.decoding, Counter())
     return (
         model.predict([one.text for one in portion], _second_texts(portion)) for portion in inputs
     )
-
-
-def _tagged(model: "Tagger", inputs: "Iterator[list[Input]]") -> Iterator[list[dict[str, Any]]]:
-    """Tags portion by portion, and tells what is cut off or unknown to the tokenizer."""
-    done = 0
-    for portion in inputs:
-        if _second_texts(portion):
-            raise DataError("a tagger reads single sentences", fix="leave out text_pair")
-        sentences = [one.sentence for one in portion]
-        places = [one.place or f"text {done + n}" for n, one in enumerate(portion, start=1)]
-        examples = model.examples_of(sentences, places=places)
-        for note in examples.notes("given"):
-            print(note, file=sys.stderr)
-        done += len(portion)
-        yield model.answers(sentences, examples)
 
 
 def _second_texts(portion: "Sequence[Input]") -> list[str] | None:
@@ -177,7 +163,7 @@ def _second_texts(portion: "Sequence[Input]") -> list[str] | None:
 def _in_words(answer: dict[str, Any]) -> str:
     """Writes an answer for people: a label with its probability, a number, tags, or texts."""
     if "tags" in answer:
-        from lowkey.pipelines.tagger import tags_in_words
+        from lowkey.pipelines.sentences import tags_in_words
 
         return escaped(tags_in_words(answer["tokens"], answer["tags"]))
     if "label" in answer:

@@ -9,7 +9,8 @@ from lowkey.data.labels import label_name
 from lowkey.data.rows import Rows
 from lowkey.experiments.splits import spread
 from lowkey.pipelines.classifier import TextClassifier
-from lowkey.pipelines.tagger import Tagger, tags_in_words
+from lowkey.pipelines.sentences import tags_in_words
+from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.text_scores import allowed_targets
 
 NUM_SAMPLES = 20

@@ -21,6 +21,7 @@ from lowkey.metrics.tagging import tag_measures
 from lowkey.models.config import EncoderFamily
 from lowkey.models.heads import TokenClassifier
 from lowkey.pipelines.encoder_pipeline import EncoderPipeline
+from lowkey.pipelines.sentences import words_of
 
 # Large enough that matrix products dominate, small enough for a laptop's memory.
 BATCH_TOKENS = 8192
@@ -226,29 +227,3 @@ class Tagger(EncoderPipeline[TokenClassifier, TaggedExamples]):
         for start, read, count in zip(first.starts, first.lengths, words, strict=True):
             dealt.append([*values[start : start + read], *[None] * int(count - read)])
         return dealt
-
-
-def words_of(sentence: Sequence[str] | str) -> list[str]:
-    """Takes a sentence apart, if that has not been done.
-
-    Args:
-        sentence: Words, or a text.
-
-    Returns:
-        The words; those of a text are what white space parts.
-    """
-    return sentence.split() if isinstance(sentence, str) else list(sentence)
-
-
-def tags_in_words(words: Sequence[str], tags: Sequence[str | None]) -> str:
-    """Writes a tagged sentence for people.
-
-    Args:
-        words: The words.
-        tags: Their tags; None where there is none.
-
-    Returns:
-        Each word with its tag behind a slash, such as ``Anna/B-PER sings/O``; a question mark
-        stands for no tag.
-    """
-    return " ".join(f"{word}/{tag or '?'}" for word, tag in zip(words, tags, strict=True))
