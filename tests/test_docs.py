@@ -153,7 +153,8 @@ def test_commands_parse_and_recipes_load(page: Path, tmp_path: Path) -> None:
             load_recipe(cls, tmp_path / block.title)
         if block.language == "json" and block.title:
             first = json.loads(block.text.splitlines()[0])
-            columns = ["source", "target"] if "source" in first else ["text", "label"]
+            known = (["source", "target"], ["tokens", "tags"], ["text", "label"])
+            columns = next(pair for pair in known if pair[0] in first)
             read_rows(str(tmp_path / block.title), DataConfig(), columns, key="data.train")
         if block.language in SHELLS:
             for words in commands(block):

@@ -67,7 +67,7 @@ def keys_of(cls: Any, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{name}"
 
 
-def write_jsonl(path: Path, rows: Sequence[dict[str, str]]) -> None:
+def write_jsonl(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
 
@@ -80,6 +80,24 @@ def labelled_rows(count: int, seed: int) -> list[dict[str, str]]:
         words = chance.choices(FILLERS, k=chance.randint(2, 6))
         words.insert(chance.randint(0, len(words)), chance.choice((BAD, GOOD)[i % 2]))
         rows.append({"text": " ".join(words), "label": ("negative", "positive")[i % 2]})
+    return rows
+
+
+def tagged_rows(count: int, seed: int) -> list[dict[str, Any]]:
+    """Sentences in which some words begin an entity, and the word "films" behind one ends it."""
+    chance = random.Random(seed)
+    rows = []
+    for _ in range(count):
+        tokens: list[str] = []
+        tags: list[str] = []
+        for word in chance.choices([*GOOD, *BAD, *FILLERS], k=chance.randint(2, 6)):
+            kind = "GOOD" if word in GOOD else "BAD" if word in BAD else None
+            tokens.append(word)
+            tags.append(f"B-{kind}" if kind else "O")
+            if kind and chance.random() < 0.5:
+                tokens.append("films")
+                tags.append(f"I-{kind}")
+        rows.append({"tokens": tokens, "tags": tags})
     return rows
 
 

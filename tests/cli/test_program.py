@@ -52,7 +52,7 @@ def test_the_examples_of_the_help_are_commands(example: str) -> None:
         (["predict", "run"], "invalid value for TEXT: give texts, or --file FILE"),
         (["predict", "run", "a", "--file", "b"], "give texts or a file, not both"),
         (["export", "run", "--out", "x"], "missing option '--format'. Choose from: peft, merged"),
-        (["init", "clasify"], "'clasify' is not one of 'classify', 'translate'"),
+        (["init", "clasify"], "'clasify' is not one of 'classify', 'tag'"),
         (["predict", "run", "\x1b[31m", "--nope"], "no such option: --nope"),
     ],
 )

@@ -3,6 +3,7 @@ import io
 import pytest
 
 from lowkey.cli.texts import Input, portions, read_inputs
+from lowkey.errors import DataError
 
 
 def read(data: bytes, *, column: str = "text", json_lines: bool | None = False) -> list[Input]:
@@ -47,3 +48,23 @@ def test_portions_keep_the_order_and_lose_nothing(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("lowkey.cli.texts._PORTION", 2)
     cut = list(portions(Input(text) for text in "abcde"))
     assert [[one.text for one in portion] for portion in cut] == [["a", "b"], ["c", "d"], ["e"]]
+
+
+def test_the_words_of_a_sentence_come_as_a_list_or_between_white_space() -> None:
+    data = b'{"tokens": ["New York", "is"]}\n{"text": "a", "tokens": ["b"]}\n'
+    found = [one.sentence for one in read(data, json_lines=None, column="tokens")]
+    assert found == [["New York", "is"], ["b"]]
+    lines = b'New  York is\n["New York", "is"]\n[ New York ]\n["a", 5]\n[]\n'
+    assert [one.sentence for one in read(lines, column="tokens")] == [
+        ["New", "York", "is"],
+        ["New York", "is"],
+        ["[", "New", "York", "]"],
+        ['["a",', "5]"],
+        [],
+    ]
+
+
+@pytest.mark.parametrize("value", ['"a b"', '["a", ""]', '["a", 5]', "null"])
+def test_what_is_no_list_of_words_is_refused(value: str) -> None:
+    with pytest.raises(DataError, match=r"file:1: .* is no list of words — write"):
+        read(f'{{"tokens": {value}}}'.encode(), json_lines=True, column="tokens")

@@ -30,6 +30,21 @@ def test_class_numbers_become_names_and_minus_one_is_empty(dataset, tmp_path):
         read(tmp_path)
 
 
+def test_lists_of_class_numbers_become_lists_of_names(tmp_path):
+    tags = datasets.List(datasets.ClassLabel(names=["O", "B-PER"]))
+    features = {"tokens": datasets.List(datasets.Value("string")), "ner_tags": tags}
+    values = {"tokens": [["Anna", "sings"], ["a"]], "ner_tags": [[1, 0], [-1]]}
+    made = datasets.Dataset.from_dict(values, features=datasets.Features(features))
+    made.to_parquet(tmp_path / "train.parquet")
+    config = DataConfig(columns={"tags": "ner_tags"})
+    path = str(tmp_path / "train.parquet")
+    with pytest.raises(DataError, match=r'row 2: "ner_tags" must be a list of tags, none of them'):
+        read_rows(path, config, ("tokens", "tags"), key="data.train")
+    made.select([0]).to_parquet(tmp_path / "train.parquet")
+    rows = read_rows(path, config, ("tokens", "tags"), key="data.train")
+    assert list(rows) == [{"tokens": ["Anna", "sings"], "tags": ["B-PER", "O"]}]
+
+
 def test_saved_folders_give_the_split(dataset, tmp_path):
     splits = {"train": dataset.select([0]), "test": dataset.select([1])}
     datasets.DatasetDict(splits).save_to_disk(tmp_path / "both")

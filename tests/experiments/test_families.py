@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import tiny_families
+import tiny_tasks
 import torch
 from experiments.tasks import finetuning, record_learners
 
@@ -79,3 +80,34 @@ def test_peft_and_transformers_open_the_bundle_and_what_is_exported_from_it(fold
             with torch.no_grad():
                 scores = theirs.eval()(input_ids=ids).logits.softmax(-1)[0].tolist()
             assert list(ours["scores"].values()) == pytest.approx(scores, abs=1e-5)
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+@pytest.mark.parametrize("family", ["roberta", "distilbert", "electra"])
+def test_a_family_tags_words_and_transformers_does_the_same(folder, family, method):
+    from peft import PeftModel
+    from transformers import AutoModelForTokenClassification
+
+    shutil.rmtree(folder / "bert")
+    tiny_families.write(folder / "bert", family, max_position_embeddings=66)
+    if family == "roberta":
+        roberta_tokenizer(folder / "bert")
+    for name, seed in (("train", 1), ("dev", 2)):
+        rows = tiny_tasks.tagged_rows(32, seed)
+        tiny_tasks.write_jsonl(folder / "data" / f"{name}.jsonl", rows)
+    settings = ("train.max_steps=2", "train.learning_rate=0.01", "task=tag")
+    facts = finetune(finetuning(*settings, f"method={method}"), RUN)
+    ours = load(RUN, device="cpu")
+    opened = AutoModelForTokenClassification.from_pretrained
+    if method == "lora":
+        base = opened(folder / "bert", num_labels=len(facts.labels))
+        theirs = PeftModel.from_pretrained(base, RUN / "best").eval()
+    else:
+        theirs = opened(RUN / "best").eval()
+    for text in TEXTS:
+        examples = ours.examples_of([text])
+        batch = examples.batch([0])
+        with torch.no_grad():
+            logits = theirs(input_ids=batch.input_ids[None]).logits[0, batch.first]
+        expected = ours.logits(examples)
+        assert logits.numpy() == pytest.approx(expected, abs=1e-5)

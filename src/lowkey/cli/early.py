@@ -15,9 +15,10 @@ from lowkey.data.parallel_files import parallel_names
 from lowkey.data.places import FORMATS
 from lowkey.data.rows import Rows
 from lowkey.data.sources import read_rows
+from lowkey.data.tags import tag_ids, tag_map
 from lowkey.errors import ConfigError
 from lowkey.experiments.config import FinetuneRecipe, TranslationRecipe
-from lowkey.experiments.task import choose_task
+from lowkey.experiments.task import choose_task, columns_for
 from lowkey.files import MIB
 from lowkey.hf.config import read_config
 from lowkey.hf.hub import resolve_model
@@ -94,8 +95,13 @@ def _refuse_what_is_not_there(recipe: FinetuneRecipe | TranslationRecipe) -> Non
         if recipe.start_from is not None:
             find_start(recipe.start_from)
         return
-    splits = _read_quick(recipe.data, ("text", "label"))
-    if "train" in splits and choose_task(recipe.task, splits["train"]).task != "regress":
+    splits = _read_quick(recipe.data, columns_for(recipe.task))
+    task = choose_task(recipe.task, splits["train"]).task if "train" in splits else "regress"
+    if task == "tag":
+        tags = tag_map(splits["train"], recipe.data.labels)
+        for rows in splits.values():
+            tag_ids(rows, tags)
+    elif task != "regress":
         labels = LabelMap.from_rows(splits["train"], recipe.data.labels)
         for rows in splits.values():
             labels.ids(rows)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lowkey.cli.texts import Input
     from lowkey.pipelines.classifier import TextClassifier
     from lowkey.pipelines.decoding import Decoding
+    from lowkey.pipelines.tagger import Tagger
     from lowkey.pipelines.translator import Translator
 
 Texts = Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="What to predict.")]
@@ -69,7 +70,7 @@ def predict(
     seed: Seed = None,
     settings: DecodeSettings = None,
 ) -> None:
-    """Label texts, or translate them, in their order."""
+    """Label texts, tag their words, or translate them, in their order."""
     _refuse_both_or_neither(texts, file)
     changes = {"num_beams": num_beams, "max_length": max_length, "length_penalty": length_penalty}
     changes |= {"sample": sample or None, "temperature": temperature, "seed": seed}
@@ -86,7 +87,7 @@ def predict(
         decoding = wishes.decoding(facts)
     else:
         wishes.refuse_for(facts.kind)
-    column = "source" if translates else "text"
+    column = {"translation": "source", "tagging": "tokens"}.get(facts.kind, "text")
     inputs = map(Input, texts) if texts else _inputs_of(str(file), column)
     inputs = portions(inputs, _portion(file, translates))
     first = next(inputs, None)  # what is wrong with it is told before torch is imported
@@ -129,16 +130,20 @@ def _inputs_of(name: str, column: str) -> "Iterator[Input]":
 
 
 def _answers(
-    model: "TextClassifier | Translator",
+    model: "TextClassifier | Tagger | Translator",
     inputs: "Iterator[list[Input]]",
     wishes: Wishes,
     decoding: "Decoding | None",
 ) -> Iterator[list[dict[str, Any]]]:
     """Predicts portion by portion."""
     from lowkey.cli.counter import Counter
-    from lowkey.pipelines.classifier import TextClassifier
+    from lowkey.cli.tagging import tagged
+    from lowkey.pipelines.tagger import Tagger
+    from lowkey.pipelines.translator import Translator
 
-    if not isinstance(model, TextClassifier):
+    if isinstance(model, Tagger):
+        return tagged(model, inputs)
+    if isinstance(model, Translator):
         return wishes.answers(model, inputs, decoding or model.decoding, Counter())
     return (
         model.predict([one.text for one in portion], _second_texts(portion)) for portion in inputs
@@ -156,7 +161,11 @@ def _second_texts(portion: "Sequence[Input]") -> list[str] | None:
 
 
 def _in_words(answer: dict[str, Any]) -> str:
-    """Writes an answer for people: a label with its probability, a number, or texts."""
+    """Writes an answer for people: a label with its probability, a number, tags, or texts."""
+    if "tags" in answer:
+        from lowkey.pipelines.sentences import tags_in_words
+
+        return escaped(tags_in_words(answer["tokens"], answer["tags"]))
     if "label" in answer:
         return f"{escaped(answer['label'])}  {answer['scores'][answer['label']]:.3f}"
     if "text" not in answer:

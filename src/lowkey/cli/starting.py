@@ -20,6 +20,7 @@ class RecipeName(Enum):
     """The recipes that come with lowkey."""
 
     CLASSIFY = "classify"
+    TAG = "tag"
     TRANSLATE = "translate"
     PRONOUNCE = "pronounce"
     SENTIMENT = "sentiment"
@@ -30,7 +31,7 @@ class RecipeName(Enum):
     @property
     def verb(self) -> str:
         """The verb that reads the recipe."""
-        return "finetune" if self in (self.CLASSIFY, self.SENTIMENT) else "train"
+        return "finetune" if self in (self.CLASSIFY, self.TAG, self.SENTIMENT) else "train"
 
 
 def demo(
@@ -59,7 +60,7 @@ def init(
         RecipeName,
         typer.Argument(
             metavar="NAME",
-            help="classify, translate, pronounce, sentiment; or a toy: reverse, copy, dates.",
+            help="classify, tag, translate, pronounce, sentiment; or a toy: reverse, copy, dates.",
         ),
     ],
     out: Annotated[

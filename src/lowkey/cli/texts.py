@@ -17,6 +17,7 @@ class Input:
 
     Attributes:
         text: The text.
+        words: The words of a sentence, where it comes as a list.
         pair: The second text, where there is one.
         prefix: What the output is made to begin with, where a line says so.
         place: Where it stands, for messages.
@@ -26,6 +27,15 @@ class Input:
     pair: str | None = None
     prefix: str | None = None
     place: str = field(default="", compare=False)
+    words: list[str] | None = None
+
+    @property
+    def sentence(self) -> list[str]:
+        """The words: those that came as a list, else those of a JSON list, else of the text."""
+        if self.words is not None:
+            return self.words
+        words = _json_words(self.text)
+        return self.text.split() if words is None else words
 
 
 def read_inputs(
@@ -36,8 +46,8 @@ def read_inputs(
     Args:
         readline: Reads a line of at most so many bytes, as the method of files does.
         place: Name of the file, for messages.
-        column: The key of the text in JSONL: "text" (then "text_pair" is read too) or "source"
-            (then "prefix" is).
+        column: The key of the text in JSONL: "text" (then "text_pair" is read too), "source" (then
+            "prefix" is) or "tokens", which is a list of words.
         json_lines: Whether it is JSONL; None goes by whether the first character is ``{``.
 
     Yields:
@@ -93,16 +103,39 @@ def _parsed(line: str, where: str, column: str) -> Input:
         # It counts the lines of the text it was given, which is one.
         fix = "each line must be one whole object"
         raise DataError(error.what, where=where, fix=fix) from None
+    value = '["...", "..."]' if column == "tokens" else '"..."'
+    example = f'write {{"{column}": {value}}}'
     if not isinstance(record, dict):
-        raise DataError("not an object", where=where, fix=f'write {{"{column}": "..."}}')
+        raise DataError("not an object", where=where, fix=example)
     if column not in record:
         near = did_you_mean(column, record)
-        fix = f"rename {near} to {column}" if near else f'write {{"{column}": "..."}}'
+        fix = f"rename {near} to {column}" if near else example
         keys = ", ".join(record) or "none"
         raise DataError(f'has no "{column}"; its keys are: {keys}', where=where, fix=fix)
+    if column == "tokens":
+        words = record[column]
+        if not _are_words(words):
+            raise DataError(f"{shown(words)} is no list of words", where=where, fix=example)
+        return Input(" ".join(words), place=where, words=words)
     pair = record.get("text_pair") if column == "text" else None
     prefix = record.get("prefix") if column == "source" else None
-    for value in (record[column], pair or "", prefix or ""):
-        if not isinstance(value, str):
-            raise DataError(f"{shown(value)} is not a text", where=where)
+    for text in (record[column], pair or "", prefix or ""):
+        if not isinstance(text, str):
+            raise DataError(f"{shown(text)} is not a text", where=where)
     return Input(record[column], pair, prefix, where)
+
+
+def _are_words(value: object) -> bool:
+    """Says whether a value is a list of texts, none of them blank."""
+    return isinstance(value, list) and all(isinstance(w, str) and w.strip() for w in value)
+
+
+def _json_words(text: str) -> list[str] | None:
+    """Reads a text that is a JSON list of words; None if it is not one."""
+    if not text.lstrip().startswith("["):
+        return None
+    try:
+        value = parse_json(text, where="")
+    except DataError:
+        return None  # a sentence may begin with a bracket
+    return value if isinstance(value, list) and _are_words(value) else None

@@ -8,7 +8,10 @@ from pydantic import Field, field_validator, model_validator
 from lowkey.config import Config
 from lowkey.errors import did_you_mean
 
-STANDARD_COLUMNS = ("source", "target", "alternatives", "text", "text_pair", "label")
+STANDARD_COLUMNS = (
+    *("source", "target", "alternatives", "text", "text_pair", "label"),
+    *("tokens", "tags"),
+)
 """Our names for the columns that can be read; ``data.columns`` maps them to a file's names."""
 
 TokenizerKind = Literal["whitespace", "character", "bpe", "unigram", "wordpiece"]
@@ -17,12 +20,12 @@ TokenizerKind = Literal["whitespace", "character", "bpe", "unigram", "wordpiece"
 class DataConfig(Config):
     """Where the data is and how its files are to be read.
 
-    A source is a file (.jsonl, .json, .csv, .tsv, .parquet, or .gz around one of the first four),
-    two text files whose lines belong together, named as ``corpus/train.{en,de}`` with the sources
-    first, a folder with one file per split or written by ``datasets``, a Hub name ``owner/name``,
-    ``owner/name:config`` or ``owner/name:config@split``, ``package:NAME/FILE`` for a file inside
-    an installed Python package, or a toy task that code makes: ``toy:reverse``, ``toy:copy`` or
-    ``toy:dates``.
+    A source is a file (.jsonl, .json, .csv, .tsv, .conll, .parquet, or .gz around any of them but
+    the last), two text files whose lines belong together, named as ``corpus/train.{en,de}`` with
+    the sources first, a folder with one file per split or written by ``datasets``, a Hub name
+    ``owner/name``, ``owner/name:config`` or ``owner/name:config@split``, ``package:NAME/FILE`` for
+    a file inside an installed Python package, or a toy task that code makes: ``toy:reverse``,
+    ``toy:copy`` or ``toy:dates``.
     """
 
     train: str | None = Field(default=None, description="Source of the training rows.")
@@ -34,7 +37,7 @@ class DataConfig(Config):
         default={},
         description="Our column name to the file's, such as {text: sentence}; a.b is b inside a.",
     )
-    format: Literal["auto", "jsonl", "json", "csv", "tsv", "parquet"] = Field(
+    format: Literal["auto", "jsonl", "json", "csv", "tsv", "conll", "parquet"] = Field(
         default="auto", description="Format of the files; auto goes by the ending of the name."
     )
     encoding: str = Field(default="utf-8", description="Encoding of text files, such as cp1252.")
@@ -65,7 +68,9 @@ class DataConfig(Config):
         default=None, ge=4, description="Most tokens of one text, special tokens included."
     )
     truncate: bool = Field(
-        default=False, description="Whether pairs longer than max_length are cut; else an error."
+        default=False,
+        description="Whether pairs, or sentences to tag, longer than max_length are cut; else an"
+        " error.",
     )
     labels: list[str | int] | None = Field(
         default=None,

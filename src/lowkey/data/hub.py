@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -230,18 +230,23 @@ def _table(dataset: Any, place: str, first: int = 1) -> Table:
     dataset = dataset.flatten()
 
     def column(name: str) -> list[Any]:
-        values = dataset[name][:]
-        class_names = getattr(dataset.features[name], "names", None)
-        if class_names is None:
-            return values
-        # -1 stands for a label that is kept secret, as in the test sets of GLUE.
-        return [None if value is None or value < 0 else class_names[value] for value in values]
+        values, feature = dataset[name][:], dataset.features[name]
+        # A list of class labels, as tags of words are, has a feature for its elements.
+        class_names = getattr(getattr(feature, "feature", feature), "names", None)
+        return values if class_names is None else [_named(value, class_names) for value in values]
 
     def part(start: int, stop: int) -> Table:
         rows = dataset.select(range(start, min(stop, len(dataset))))
         return _table(rows, place, first + start)
 
     return Table(place, tuple(dataset.column_names), column, len(dataset), first=first, part=part)
+
+
+def _named(value: Any, class_names: Sequence[str]) -> Any:
+    """Puts names in the place of class labels; -1 is one kept secret, as in the tests of GLUE."""
+    if isinstance(value, list):
+        return [_named(one, class_names) for one in value]
+    return None if value is None or value < 0 else class_names[value]
 
 
 def _first_line(error: BaseException) -> str:

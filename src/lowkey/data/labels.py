@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?
 class TaskChoice(NamedTuple):
     """A task and the reason for it, to be printed."""
 
-    task: Literal["classify", "pair", "regress"]
+    task: Literal["classify", "pair", "regress", "tag"]
     reason: str
 
 
@@ -63,6 +63,19 @@ def label_name(value: str | int | float) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return value.strip() if isinstance(value, str) else str(value)
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Orders the names of classes, and with it their ids.
+
+    Args:
+        names: The names.
+
+    Returns:
+        Whole numbers in their natural order, other names sorted.
+    """
+    names = list(names)
+    return sorted(names, key=int) if all(map(_WHOLE.fullmatch, names)) else sorted(names)
 
 
 def label_numbers(rows: Rows) -> Float32[np.ndarray, " rows"]:
@@ -125,8 +138,7 @@ class LabelMap:
             return cls([label_name(name) for name in names])
         if len(counts) > max(MAX_INTEGER_CLASSES, len(rows) // 2):
             raise _text_as_label(rows, len(counts))
-        whole = all(map(_WHOLE.fullmatch, counts))
-        return cls(sorted(counts, key=int) if whole else sorted(counts))
+        return cls(in_order(counts))
 
     def __len__(self) -> int:
         """Returns the number of classes."""
@@ -144,18 +156,38 @@ class LabelMap:
         Raises:
             DataError: If a label is not among the classes.
         """
-        ids = [self._ids.get(label_name(value), -1) for value in rows.column("label")]
+        ids = [self.find(label_name(value)) for value in rows.column("label")]
         if -1 in ids:
             row = ids.index(-1)
-            raise self._unknown(label_name(rows.column("label")[row]), rows.where(row))
+            raise self.unknown(label_name(rows.column("label")[row]), rows.where(row))
         return np.array(ids, dtype=np.int64)
 
-    def _unknown(self, name: str, where: str) -> DataError:
-        """Names a label that is none of the classes, and the class it may stand for."""
+    def find(self, name: str) -> int:
+        """Looks up a class.
+
+        Args:
+            name: Its name.
+
+        Returns:
+            Its id; -1 if there is no such class.
+        """
+        return self._ids.get(name, -1)
+
+    def unknown(self, name: str, where: str, kind: str = "label") -> DataError:
+        """Names a label that is none of the classes, and the class it may stand for.
+
+        Args:
+            name: The label.
+            where: Where it stands.
+            kind: What labels are called here.
+
+        Returns:
+            The error to raise.
+        """
         known = ", ".join(self.names[:10]) + (", ..." if len(self) > 10 else "")
         near = did_you_mean(name, self.names)
         return DataError(
-            f"label {shown(name)} ({where}) is not among the labels {known}",
+            f"{kind} {shown(name)} ({where}) is not among the {kind}s {known}",
             fix=f"did you mean {shown(near)}?" if near else "mend it, or list all in data.labels",
         )
 

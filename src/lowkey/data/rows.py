@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, overload
 
+from lowkey.data.cells import as_list, is_empty, kind_of
 from lowkey.data.config import DataConfig
 from lowkey.data.table import Table
 from lowkey.errors import DataError, did_you_mean, shown
@@ -23,12 +23,14 @@ _USUAL_NAMES = {
     "source": ("src", "input", "word", "text"),
     "target": ("tgt", "output", "pronunciation", "translation"),
     "alternatives": (),
+    "tokens": ("words", "tokenized_text", "token", "form"),
+    "tags": ("ner_tags", "pos_tags", "upos", "xpos", "chunk_tags", "labels", "tag"),
 }
 
 
 @dataclass(frozen=True)
 class Rows(Sequence[dict[str, Any]]):
-    """Rows with standard columns only: texts, or a text or number for ``label``.
+    """Rows with standard columns only: texts, a text or number for ``label``, lists for ``tokens``.
 
     Attributes:
         place: The source as messages name it.
@@ -131,7 +133,8 @@ def select_rows(
 
     Raises:
         DataError: If a required or mapped column is missing, a value is empty (unless
-            ``data.empty`` is drop) or of a wrong type, or if no row is left and one must be.
+            ``data.empty`` is drop) or of a wrong type, if a row has not as many tags as tokens, or
+            if no row is left and one must be.
     """
     companions = [COMPANIONS[name] for name in required if name in COMPANIONS]
     wanted = dict.fromkeys([*required, *companions])
@@ -152,8 +155,9 @@ def select_rows(
     rows = _without_empty(rows, config.empty, "at least " if may_be_none else "")
     if not rows and not may_be_none:
         raise DataError(f"{table.place} holds no rows")
-    checked = {name: _checked(rows, name) for name in rows.columns}
-    return replace(rows, values=checked)
+    rows = replace(rows, values={name: _checked(rows, name) for name in rows.columns})
+    _refuse_unequal(rows)
+    return rows
 
 
 def _missing_column(table: Table, name: str, theirs: str, required: Sequence[str]) -> DataError:
@@ -170,6 +174,8 @@ def _missing_column(table: Table, name: str, theirs: str, required: Sequence[str
     elif name in ("source", "target") and len(sides) > 1:
         fix = "name both sides, such as data.columns: "
         fix += "{" + f"source: {sides[0]}, target: {sides[1]}" + "}"
+    if name == "text" and {"tokens", "tags"} <= set(table.names):
+        fix = "set task: tag to learn a tag for each word"
     mapped = "" if theirs == name else f" (data.columns maps {name} to it)"
     columns = ", ".join(table.names[:20]) + (", ..." if len(table.names) > 20 else "")
     return DataError(
@@ -180,7 +186,7 @@ def _missing_column(table: Table, name: str, theirs: str, required: Sequence[str
 def _without_empty(rows: Rows, policy: str, at_least: str) -> Rows:
     """Refuses or drops the rows in which a column other than ``alternatives`` is empty."""
     empty = {
-        name: [i for i, value in enumerate(column) if _is_empty(value)]
+        name: [i for i, value in enumerate(column) if is_empty(value)]
         for name, column in rows.values.items()
         if name != "alternatives"
     }
@@ -202,48 +208,33 @@ def _without_empty(rows: Rows, policy: str, at_least: str) -> Rows:
     return replace(rows, values=values, numbers=numbers, num_dropped=len(dropped))
 
 
-def _is_empty(value: Any) -> bool:
-    """Says whether a value is missing or holds nothing but white space."""
-    return value is None or (isinstance(value, str) and not value.strip())
-
-
 def _checked(rows: Rows, name: str) -> list[Any]:
     """Returns a column with every value of the right type, or says where one is not."""
-    values = [_as_list(value) if name == "alternatives" else value for value in rows.values[name]]
-    fits = {"label": _is_label, "alternatives": _is_list_of_texts}.get(name, _is_text)
-    expected = {"label": "a text or a number", "alternatives": "a list of texts"}.get(
-        name, "a text"
-    )
+    values = [as_list(value) if name == "alternatives" else value for value in rows.values[name]]
+    kind = kind_of(name)
     for i, value in enumerate(values):
-        if not fits(value):
+        if not kind.fits(value):
             raise DataError(
-                f'"{rows.source_names[name]}" must be {expected}, got {shown(value)}',
+                f'"{rows.source_names[name]}" must be {kind.name}, got {shown(value)}',
                 where=rows.where(i, name),
             )
     return values
 
 
-def _as_list(value: Any) -> Any:
-    """Brings a missing list of alternatives, or a single one, into the form of a list."""
-    if _is_empty(value):
-        return []
-    return [value] if isinstance(value, str) else value
+def _refuse_unequal(rows: Rows) -> None:
+    """Refuses rows that have not one tag for each word."""
+    if not {"tokens", "tags"} <= rows.values.keys():
+        return
+    for i, (words, tags) in enumerate(zip(rows.column("tokens"), rows.column("tags"), strict=True)):
+        if len(words) != len(tags):
+            raise DataError(
+                f"{len(words)} {_named(rows, 'tokens')} and {len(tags)} {_named(rows, 'tags')}",
+                where=rows.where(i),
+                fix="each word needs one tag",
+            )
 
 
-def _is_text(value: Any) -> bool:
-    """Says whether a value is a text that can be written as UTF-8 (no lone surrogates)."""
-    if not isinstance(value, str):
-        return False
-    return value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value)
-
-
-def _is_list_of_texts(value: Any) -> bool:
-    """Says whether a value is a list of texts."""
-    return isinstance(value, list) and all(map(_is_text, value))
-
-
-def _is_label(value: Any) -> bool:
-    """Says whether a value can be a label: a text, a whole number or a finite one."""
-    return isinstance(value, int) or (
-        math.isfinite(value) if isinstance(value, float) else _is_text(value)
-    )
+def _named(rows: Rows, name: str) -> str:
+    """Writes a column as the file names it, if that is not our name."""
+    theirs = rows.source_names[name]
+    return name if theirs == name else f'{name} ("{theirs}")'

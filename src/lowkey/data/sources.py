@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lowkey.data.config import DataConfig
+from lowkey.data.conll_rows import parse_conll
 from lowkey.data.delimited_rows import parse_delimited
 from lowkey.data.hub import read_hub, read_parquet, read_saved_folder
 from lowkey.data.json_rows import parse_json_array, parse_json_lines
@@ -126,12 +127,15 @@ def _read_file(path: Path, config: DataConfig, required: Sequence[str]) -> Table
         expected = {
             "jsonl": f"one JSON object per line with {quoted}",
             "json": f"a JSON array of objects with {quoted}",
+            "conll": "a word and its tag on each line, and a blank line behind each sentence",
         }.get(kind, f"a line that names the columns {quoted}, then one row per line")
         raise DataError(f"{path} {size}", fix=f"expected {expected}")
     if kind == "jsonl":
         return parse_json_lines(text, str(path))
     if kind == "json":
         return parse_json_array(text, str(path))
+    if kind == "conll":
+        return parse_conll(text, str(path))
     delimiter = config.delimiter or ("\t" if kind == "tsv" else ",")
     return parse_delimited(
         text, str(path), delimiter=delimiter, quotes=config.quotes, num_columns=len(required)

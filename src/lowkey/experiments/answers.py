@@ -2,22 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from lowkey.data.labels import label_name, label_numbers
 from lowkey.data.rows import Rows
 from lowkey.errors import DataError
+from lowkey.experiments.task import columns_for
 from lowkey.metrics.classification import accuracy_of, f1_macro_of
 from lowkey.metrics.measure import Measure
 from lowkey.metrics.regression import mse_of, pearson_of, spearman_of
+from lowkey.metrics.tagging import tag_measures
 from lowkey.pipelines.bundle import Facts
 from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.text_scores import allowed_targets, text_measures
 from lowkey.pipelines.translator import Translator
 
 # By which metric rows are shown on which two systems differ most.
-_BY_ROW = ("chrf", "token_error_rate", "accuracy", "mse")
+_BY_ROW = ("chrf", "token_error_rate", "entity_f1", "accuracy", "mse")
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,12 @@ class Answers:
 
     Attributes:
         name: The system as messages name it: a run, a baseline, or any other.
-        outputs: A text or the name of a class for each row; a number for a regression.
+        outputs: A text or the name of a class for each row; a number for a regression; the tags of
+            its words, None where there is none, for a tagger.
     """
 
     name: str
-    outputs: Sequence[str] | Sequence[float]
+    outputs: Sequence[str] | Sequence[float] | Sequence[Sequence[str | None]]
 
 
 def columns_of(facts: Facts) -> tuple[str, str]:
@@ -42,10 +47,12 @@ def columns_of(facts: Facts) -> tuple[str, str]:
     Returns:
         The column it reads, and that of the truth.
     """
-    return ("source", "target") if facts.kind == "translation" else ("text", "label")
+    if facts.kind == "translation":
+        return "source", "target"
+    return columns_for(facts.task)
 
 
-def answers_of(name: str, pipeline: TextClassifier | Translator, rows: Rows) -> Answers:
+def answers_of(name: str, pipeline: TextClassifier | Tagger | Translator, rows: Rows) -> Answers:
     """Lets a model answer every row, once.
 
     Args:
@@ -61,6 +68,8 @@ def answers_of(name: str, pipeline: TextClassifier | Translator, rows: Rows) -> 
     """
     if isinstance(pipeline, Translator):
         return Answers(name, pipeline.translate(rows.column("source"), long="truncate"))
+    if isinstance(pipeline, Tagger):
+        return Answers(name, pipeline.tags(pipeline.examples(rows)))
     logits = pipeline.logits(pipeline.examples(rows))
     if pipeline.labels is None:
         return Answers(name, logits[:, 0].tolist())
@@ -75,7 +84,7 @@ def measures_of(
     Args:
         systems: What each made of the rows.
         rows: The rows, with the truth.
-        kind: "translation", "classification" or "regression".
+        kind: "translation", "classification", "regression" or "tagging".
         tasks: For translations "words", "text" or both: which metrics.
 
     Returns:
@@ -91,11 +100,14 @@ def measures_of(
                 f" of {rows.place}",
                 fix="give one output for each row",
             )
-    outputs = [output for system in systems for output in system.outputs]
+    outputs: list[Any] = [output for system in systems for output in system.outputs]
     if kind == "translation":
         texts, allowed = [str(output) for output in outputs], allowed_targets(rows) * len(systems)
         sets = [text_measures(texts, allowed, task) for task in dict.fromkeys(tasks)]
         return {name: measure for measures in sets for name, measure in measures.items()}
+    if kind == "tagging":
+        truth = [[label_name(tag) for tag in tags] for tags in rows.column("tags")]
+        return tag_measures(outputs, truth * len(systems))
     if kind == "regression":
         numbers = np.tile(label_numbers(rows), len(systems))
         found = [of(np.array(outputs), numbers) for of in (mse_of, pearson_of, spearman_of)]

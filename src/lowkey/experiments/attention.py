@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lowkey.data.labelled import LabelledExamples
+from lowkey.data.labelled import LabelledBatch
 from lowkey.data.pairs import encode_sources, flat_batch
+from lowkey.data.tagged import TaggedBatch
 from lowkey.decoding.greedy import greedy
 from lowkey.decoding.rules import Ban
 from lowkey.errors import ConfigError, DataError
@@ -16,6 +17,7 @@ from lowkey.files import write_bytes, write_text
 from lowkey.nn.layout import SequenceLayout
 from lowkey.pipelines.classifier import TextClassifier
 from lowkey.pipelines.long_texts import fit_texts
+from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.translator import Translator
 from lowkey.reports.attention import attention_maps, collect_attention
 from lowkey.reports.attention_page import attention_page, attention_png, attention_svg
@@ -23,7 +25,7 @@ from lowkey.reports.heatmaps import AttentionKind, AttentionMap
 
 
 def attention_of(
-    pipeline: TextClassifier | Translator,
+    pipeline: TextClassifier | Tagger | Translator,
     text: str,
     pair: str | None = None,
     *,
@@ -56,7 +58,12 @@ def attention_of(
             return _of_translator(pipeline, text, target)
         if target is not None:
             raise ConfigError("only a Transformer writes", where="--target", fix="leave it out")
-        return _of_classifier(pipeline, text, pair)
+        if isinstance(pipeline, Tagger):
+            if pair is not None:
+                raise ConfigError("a tagger reads one text", where="--pair", fix="leave it out")
+            return _of_encoder(pipeline, pipeline.examples_of([text]).batch([0], pipeline.device))
+        examples = pipeline.examples_of([text], None if pair is None else [pair])
+        return _of_encoder(pipeline, examples.batch([0], pipeline.device))
 
 
 def choose(
@@ -102,14 +109,13 @@ def _unless_none(kept: list[AttentionMap], where: str, wanted: str | int) -> lis
     return kept
 
 
-def _of_classifier(pipeline: TextClassifier, text: str, pair: str | None) -> list[AttentionMap]:
-    pairs = None if pair is None else [pair]
-    examples = LabelledExamples.from_texts(
-        [text], pairs, pipeline.tokenizer, max_length=pipeline.facts.max_length
-    )
-    batch = examples.batch([0], pipeline.device)
+def _of_encoder(
+    pipeline: TextClassifier | Tagger, batch: LabelledBatch | TaggedBatch
+) -> list[AttentionMap]:
+    # What stands on the encoder looks at nothing.
+    segment_ids = batch.segment_ids if isinstance(batch, LabelledBatch) else None
     with collect_attention(pipeline.model) as weights:
-        pipeline.model(batch.input_ids, batch.layout, batch.segment_ids)
+        pipeline.model.encoder(batch.input_ids, batch.layout, segment_ids)
     tokens = pipeline.tokenizer.tokens(batch.input_ids.tolist())
     return attention_maps(weights, lambda _: (tokens, tokens))
 

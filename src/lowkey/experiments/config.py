@@ -16,7 +16,7 @@ from lowkey.training.config import TrainConfig
 Task = Literal["auto", "classify", "pair", "multilabel", "regress", "tag", "answer", "mlm"]
 Method = Literal["lora", "full", "head"]
 
-TASKS_TO_COME = ("multilabel", "tag", "answer", "mlm")
+TASKS_TO_COME = ("multilabel", "answer", "mlm")
 """Tasks that a recipe may name already and that no version can train yet."""
 
 LEARNING_RATES: dict[str, float] = {"lora": 5e-4, "full": 5e-5, "head": 1e-2}
@@ -155,7 +155,8 @@ class FinetuneRecipe(Config):
     """What ``lowkey finetune`` reads: a pretrained encoder on the user's task.
 
     Attributes:
-        task: What to learn; auto looks at the columns and prints its choice.
+        task: What to learn; auto looks at the columns of texts and prints its choice, and "tag"
+            learns a tag for each word.
         method: "lora" trains low-rank updates and the head, "full" everything, "head" the head.
         data: Where the rows are.
         model: The pretrained encoder.
@@ -203,8 +204,8 @@ class FinetuneRecipe(Config):
             )
         if self.task in TASKS_TO_COME:
             raise ValueError(
-                f"task {self.task} is not there yet — this version trains classify, pair and"
-                " regress; or leave it at auto"
+                f"task {self.task} is not there yet — this version trains classify, pair,"
+                " regress and tag; or leave it at auto"
             )
         return self
 

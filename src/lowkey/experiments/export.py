@@ -1,11 +1,11 @@
 """Hands a trained model to other libraries: as a PEFT adapter, or whole, adapters merged."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from lowkey.data.labelled import LabelledExamples
 from lowkey.errors import ConfigError
 from lowkey.experiments.export_translator import (
     write_adapter,
@@ -13,12 +13,10 @@ from lowkey.experiments.export_translator import (
     write_whole,
 )
 from lowkey.files import staged_folder, write_text
-from lowkey.hf.adapter import save_adapter
-from lowkey.hf.encoder_families import FAMILIES
-from lowkey.lora.config import LoRAConfig
 from lowkey.lora.inject import adapters, merge_all, unmerge_all
 from lowkey.pipelines.classifier import TextClassifier
 from lowkey.pipelines.load import load
+from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.translator import Translator
 from lowkey.reports.facts import facts_from
 from lowkey.reports.model_card import model_card
@@ -88,28 +86,31 @@ def _export_translator(pipeline: Translator, format: Format, out: Path) -> str:
     return f"{out}: {said}"
 
 
-def _write_adapter(pipeline: TextClassifier, folder: Path) -> str:
-    config = pipeline.lora_config
-    assert isinstance(config, LoRAConfig), "an adapted model knows how it was adapted"
-    name = pipeline.facts.base_model or ""
-    family = FAMILIES[pipeline.model.encoder.config.family].adapters
-    save_adapter(pipeline.model, folder, lora_config=config, base_name=name, family=family)
-    return f"a PEFT adapter of {len(adapters(pipeline.model))} modules for {name}"
+def _write_adapter(pipeline: TextClassifier | Tagger, folder: Path) -> str:
+    pipeline.save_adapter(folder)
+    count, base = len(adapters(pipeline.model)), pipeline.facts.base_model or ""
+    return f"a PEFT adapter of {count} modules for {base}"
 
 
-def _write_merged(pipeline: TextClassifier, folder: Path) -> str:
+def _write_merged(pipeline: TextClassifier | Tagger, folder: Path) -> str:
     """Merges in fp32, from the original base, and measures what the merging changed."""
     texts = [str(sample["source"]) for sample in pipeline.facts.samples] or ["a", "b c"]
-    pairs = texts if pipeline.facts.pairs else None
-    examples = LabelledExamples.from_texts(
-        texts, pairs, pipeline.tokenizer, max_length=pipeline.facts.max_length
-    )
-    before = pipeline.logits(examples)
+    logits = _logits_of(pipeline, texts)
+    before = logits()
     merge_all(pipeline.model)
-    difference = float(np.abs(pipeline.logits(examples) - before).max())
+    difference = float(np.abs(logits() - before).max())
     pipeline.save_whole(folder)
     unmerge_all(pipeline.model)
     return (
         "a whole model for transformers; merging moved the logits of"
         f" {len(texts)} texts by at most {difference:.1e}"
     )
+
+
+def _logits_of(pipeline: TextClassifier | Tagger, texts: Sequence[str]) -> Callable[[], np.ndarray]:
+    """Tokenizes some texts once, to compute their logits as often as wanted."""
+    if isinstance(pipeline, Tagger):
+        sentences = pipeline.examples_of(texts)
+        return lambda: pipeline.logits(sentences)
+    examples = pipeline.examples_of(texts, texts if pipeline.facts.pairs else None)
+    return lambda: pipeline.logits(examples)

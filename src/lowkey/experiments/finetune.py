@@ -1,4 +1,4 @@
-"""Fine-tunes a pretrained encoder on labelled texts: by LoRA, fully, or its head alone.
+"""Fine-tunes a pretrained encoder on labelled texts or words: by LoRA, fully, or its head alone.
 
     rows -> task -> base model -> method -> train -> reload the best -> score -> report
 
@@ -6,38 +6,35 @@ The three methods share everything but one ``if``: data, order, batches, loop an
 is a comparison between them one of methods.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
-import torch.nn.functional as F
 from torch import nn
 
 from lowkey import runtime
-from lowkey.data.labelled import LabelledExamples
 from lowkey.data.labels import LabelMap, TaskChoice, label_numbers
 from lowkey.data.pair_tokenizer import refuse_other_size
+from lowkey.data.tags import tag_map
 from lowkey.data.tokenizer import TextTokenizer
 from lowkey.errors import ConfigError
 from lowkey.experiments.config import FinetuneRecipe
+from lowkey.experiments.learners import Learner, TagLearner, learner_of
 from lowkey.experiments.method import make_trainable
 from lowkey.experiments.samples import label_samples
 from lowkey.experiments.session import Session, environment, open_session
-from lowkey.experiments.splits import Splits, plan_epoch, read_splits
-from lowkey.experiments.task import choose_task
-from lowkey.hf.bert import load_classifier
+from lowkey.experiments.splits import Splits, read_splits
+from lowkey.experiments.task import choose_task, columns_for
 from lowkey.hf.hub import resolve_model
 from lowkey.hf.model_folder import base_identity
-from lowkey.models.heads import SequenceClassifier
+from lowkey.models.encoder import Encoder
+from lowkey.models.heads import TokenClassifier
 from lowkey.pipelines.bundle import Facts, as_metrics, folder_bytes
 from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.tagger import Tagger
 from lowkey.run_folder import RunFolder
 from lowkey.training.course import Course
-from lowkey.training.objective import StepLoss
 from lowkey.training.progress import progress_for
 from lowkey.training.trainer import FitResult, Trainer
-
-_COLUMNS = ("text", "label")
 
 
 def finetune(recipe: FinetuneRecipe, out: Path, *, resume: bool = False) -> Facts:
@@ -58,7 +55,7 @@ def finetune(recipe: FinetuneRecipe, out: Path, *, resume: bool = False) -> Fact
     RunFolder.find(out, resume=resume)
     progress = progress_for()
     runtime.set_threads(recipe.train.threads)
-    splits = read_splits(recipe.data, _COLUMNS, recipe.train.seed, progress.note)
+    splits = read_splits(recipe.data, columns_for(recipe.task), recipe.train.seed, progress.note)
     choice = choose_task(recipe.task, splits.given)
     progress.note(f"task: {choice.task} ({choice.reason})")
     learner = _prepare(recipe, splits, choice, progress.note)
@@ -80,88 +77,22 @@ def finetune(recipe: FinetuneRecipe, out: Path, *, resume: bool = False) -> Fact
         return facts
 
 
-@dataclass
-class Learner:
-    """The objective of a fine-tuning: see ``lowkey.training.objective.Objective``.
-
-    Attributes:
-        classifier: The model with its tokenizer, labels and facts.
-        train: Training examples.
-        validation: Examples that choose the best step.
-        recipe: How to batch.
-    """
-
-    classifier: TextClassifier
-    train: LabelledExamples
-    validation: LabelledExamples
-    recipe: FinetuneRecipe
-
-    def __post_init__(self) -> None:
-        """Says what is trained, and by which metric two evaluations are compared."""
-        self.model: nn.Module = self.classifier.model
-        regression = self.classifier.labels is None
-        self.metric_for_best = "mse" if regression else "f1_macro"
-        self.greater_is_better = not regression
-
-    def epoch(self, epoch: int) -> Sequence[Sequence[int]]:
-        """Plans the batches of an epoch, the same for every method.
-
-        Args:
-            epoch: Number of the epoch, from 0.
-
-        Returns:
-            The examples of each batch.
-        """
-        return plan_epoch(self.train.lengths, self.recipe.train, epoch)
-
-    def loss(self, ids: Sequence[int]) -> StepLoss:
-        """Computes cross-entropy over the labels, or the squared error of a regression.
-
-        Args:
-            ids: The examples.
-
-        Returns:
-            The sums over the batch.
-        """
-        batch = self.train.batch(ids, self.classifier.device)
-        logits = self.model(batch.input_ids, batch.layout, batch.segment_ids)
-        labels = batch.labels
-        assert labels is not None, "training examples have labels"
-        sums: dict[str, float] = {}
-        if self.classifier.labels is None:
-            loss = F.mse_loss(logits[:, 0], labels, reduction="sum")
-        else:
-            smoothing = self.recipe.train.label_smoothing_factor
-            loss = F.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
-            sums["accuracy"] = float((logits.argmax(1) == labels).sum())
-        return StepLoss(loss, len(ids), batch.layout.num_tokens, sums)
-
-    def evaluate(self) -> dict[str, float]:
-        """Scores the validation examples.
-
-        Returns:
-            The metrics of the task.
-        """
-        scores = self.classifier.score(self.validation)
-        return {name: score.value for name, score in scores.items()}
-
-
 def _prepare(
     recipe: FinetuneRecipe, splits: Splits, choice: TaskChoice, say: Callable[[str], None]
-) -> Learner:
+) -> Learner | TagLearner:
     """Loads the base, tokenizes, and makes the model trainable in the way of the method."""
     base = resolve_model(recipe.model.path, key="model.path")
-    labels = None
-    if choice.task != "regress":
-        labels = LabelMap.from_rows(splits.given, recipe.data.labels)
+    labels = _labels(recipe, splits, choice)
+    tags = choice.task == "tag"
+    kind = Tagger if tags else TextClassifier
     device = runtime.resolve_device(recipe.train.device)
     dtype = runtime.resolve_precision(recipe.train.precision, device)
     generator = runtime.generator(recipe.train.seed, "weights")
-    model = load_classifier(base, len(labels) if labels else 1, generator=generator)
+    model = kind.load_model(base, len(labels) if labels else 1, generator=generator)
     if labels is None:
         # From the mean on, the head has only differences to learn, whatever the scale.
         nn.init.constant_(model.classifier.bias, float(label_numbers(splits.train).mean()))
-    max_length = _max_length(recipe.data.max_length, model, recipe.model.path)
+    max_length = _max_length(recipe.data.max_length, model.encoder, recipe.model.path)
     lora_config = make_trainable(model, recipe, base, generator, say)
     for parameter in model.parameters():
         if not parameter.requires_grad:
@@ -169,34 +100,36 @@ def _prepare(
             parameter.data = parameter.data.to(dtype)
     local = Path(recipe.model.path).expanduser()
     facts = Facts(
-        kind="classification" if labels else "regression",
+        kind="tagging" if tags else "classification" if labels else "regression",
         task=choice.task,
         method=recipe.method,
         pairs="text_pair" in splits.train.columns,
         labels=list(labels.names) if labels else [],
         max_length=max_length,
+        truncate=tags and recipe.data.truncate,
         base_model=str(local.resolve()) if local.exists() else recipe.model.path,
         base_sha256=base_identity(base)["sha256"],
         environment=environment(device, dtype),
     )
     tokenizer = TextTokenizer.load(base)
     refuse_other_size(tokenizer, model.encoder.config.vocab_size, str(base), spare=True)
-    classifier = TextClassifier(model.compute_in(dtype), tokenizer, facts, device, lora_config)
-    examples = [classifier.examples(rows) for rows in (splits.train, splits.validation)]
-    if splits.test:
-        # What is wrong with these must not come out when the training is over.
-        classifier.examples(splits.test)
-    for name, part in zip(("train", "validation"), examples, strict=True):
-        if part.num_truncated:
-            say(
-                f"note: {part.truncated_share:.1%} of the {name} texts are longer than"
-                f" {max_length} tokens and are cut"
-            )
-    return Learner(classifier, examples[0], examples[1], recipe)
+    model.compute_in(dtype)
+    rest = tokenizer, facts, device, lora_config
+    if isinstance(model, TokenClassifier):
+        return learner_of(Tagger(model, *rest), splits, recipe, say)
+    return learner_of(TextClassifier(model, *rest), splits, recipe, say)
 
 
-def _max_length(wanted: int | None, model: SequenceClassifier, path: str) -> int:
-    positions = model.encoder.config.max_positions
+def _labels(recipe: FinetuneRecipe, splits: Splits, choice: TaskChoice) -> LabelMap | None:
+    """Decides the classes, or the tags, from all training rows; a regression has none."""
+    if choice.task == "regress":
+        return None
+    found = tag_map if choice.task == "tag" else LabelMap.from_rows
+    return found(splits.given, recipe.data.labels)
+
+
+def _max_length(wanted: int | None, encoder: Encoder, path: str) -> int:
+    positions = encoder.config.max_positions
     if wanted is not None and wanted > positions:
         raise ConfigError(
             f"data.max_length is {wanted}, but {path} has {positions} positions",
@@ -206,14 +139,18 @@ def _max_length(wanted: int | None, model: SequenceClassifier, path: str) -> int
 
 
 def _conclude(
-    recipe: FinetuneRecipe, splits: Splits, learner: Learner, fit: FitResult, session: Session
+    recipe: FinetuneRecipe,
+    splits: Splits,
+    learner: Learner | TagLearner,
+    fit: FitResult,
+    session: Session,
 ) -> Facts:
     """Opens the best bundle from disk as a user would, scores it and completes its facts."""
     best = session.run.best
-    reloaded = TextClassifier.load(best, base=recipe.model.path, device=learner.classifier.device)
+    kind, device = type(learner.classifier), learner.classifier.device
+    reloaded = kind.load(best, base=recipe.model.path, device=device)
     name, rows = splits.scored
-    examples = reloaded.examples(rows)
-    scores = reloaded.score(examples)
+    scores = reloaded.score_rows(rows)
     session.tracker.log(fit.step, {f"{name}/{k}": score.value for k, score in scores.items()})
     trainable = sum(p.numel() for p in learner.model.parameters() if p.requires_grad)
     head = sum(p.numel() for module in reloaded.model.head for p in module.parameters())

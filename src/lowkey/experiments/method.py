@@ -11,13 +11,14 @@ from lowkey.files import tensor_infos
 from lowkey.hf.adapter_families import Family
 from lowkey.hf.encoder_families import FAMILIES
 from lowkey.hf.model_folder import WEIGHTS
+from lowkey.hf.tagger import tagger_names
 from lowkey.lora.config import LoRAConfig
 from lowkey.lora.inject import inject
-from lowkey.models.heads import SequenceClassifier
+from lowkey.models.heads import SequenceClassifier, TokenClassifier
 
 
 def make_trainable(
-    model: SequenceClassifier,
+    model: SequenceClassifier | TokenClassifier,
     recipe: FinetuneRecipe,
     base: Path,
     generator: torch.Generator,
@@ -48,9 +49,12 @@ def make_trainable(
     )
     if recipe.method == "lora":
         new = ["pooler"] if new_pooler else []
-        if model.transform is not None:
+        if isinstance(model, SequenceClassifier) and model.transform is not None:
             new.append("transform")
-        config = _whole(recipe.lora, new, FAMILIES[model.encoder.config.family].adapters)
+        family = model.encoder.config.family
+        tags = isinstance(model, TokenClassifier)
+        names = tagger_names(family) if tags else FAMILIES[family]
+        config = _whole(recipe.lora, new, names.adapters)
         say(str(inject(model, config, generator)))
         return config
     if recipe.method == "head":

@@ -5,25 +5,30 @@ from typing import Any
 
 import numpy as np
 
+from lowkey.data.labels import label_name
 from lowkey.data.rows import Rows
 from lowkey.experiments.splits import spread
 from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.sentences import tags_in_words
+from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.text_scores import allowed_targets
 
 NUM_SAMPLES = 20
 
 
-def label_samples(classifier: TextClassifier, rows: Rows) -> list[dict[str, Any]]:
-    """Shows what a classifier makes of rows spread evenly over the set.
+def label_samples(classifier: TextClassifier | Tagger, rows: Rows) -> list[dict[str, Any]]:
+    """Shows what an encoder makes of rows spread evenly over the set.
 
     Args:
-        classifier: The classifier.
-        rows: Rows with text and label.
+        classifier: A classifier or a tagger.
+        rows: Rows with text and label, or with tokens and tags.
 
     Returns:
-        source, target, prediction and, for classes, whether it is correct.
+        source, target, prediction and, for classes and tags, whether it is correct.
     """
     chosen = spread(rows, NUM_SAMPLES)
+    if isinstance(classifier, Tagger):
+        return _tag_samples(classifier, chosen)
     pairs = list(chosen.column("text_pair")) if "text_pair" in rows.columns else None
     answers = classifier.predict(list(chosen.column("text")), pairs)
     samples: list[dict[str, Any]] = []
@@ -35,6 +40,22 @@ def label_samples(classifier: TextClassifier, rows: Rows) -> list[dict[str, Any]
             samples.append({**sample, "prediction": answer["label"], "correct": right})
         else:
             samples.append({**sample, "prediction": f"{answer['score']:.2f}"})
+    return samples
+
+
+def _tag_samples(tagger: Tagger, rows: Rows) -> list[dict[str, Any]]:
+    """Writes each word with its tag behind a slash."""
+    samples = []
+    for row, answer in zip(rows, tagger.predict(rows.column("tokens")), strict=True):
+        truth = [label_name(tag) for tag in row["tags"]]
+        samples.append(
+            {
+                "source": " ".join(row["tokens"]),
+                "target": tags_in_words(row["tokens"], truth),
+                "prediction": tags_in_words(row["tokens"], answer["tags"]),
+                "correct": answer["tags"] == truth,
+            }
+        )
     return samples
 
 

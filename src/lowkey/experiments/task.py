@@ -1,9 +1,22 @@
 """What is to be learned: what the recipe asks for, or what the columns say."""
 
-from lowkey.data.labels import TaskChoice, detect_task
+from lowkey.data.labels import TaskChoice, detect_task, label_name
 from lowkey.data.rows import Rows
 from lowkey.errors import DataError
 from lowkey.experiments.config import Task
+from lowkey.metrics.entities import marks_entities
+
+
+def columns_for(task: str) -> tuple[str, str]:
+    """Names the columns that a task is learned from.
+
+    Args:
+        task: What the recipe asks for.
+
+    Returns:
+        The column to read, and that of the truth.
+    """
+    return ("tokens", "tags") if task == "tag" else ("text", "label")
 
 
 def choose_task(wanted: Task, train: Rows) -> TaskChoice:
@@ -21,6 +34,10 @@ def choose_task(wanted: Task, train: Rows) -> TaskChoice:
     """
     if wanted == "auto":
         return detect_task(train)
+    if wanted == "tag":
+        names = {label_name(tag) for tags in train.column("tags") for tag in tags}
+        marks = "mark entities" if marks_entities(names) else "say something of each word"
+        return TaskChoice("tag", f"asked for; {len(names)} different tags that {marks}")
     has_pairs = "text_pair" in train.columns
     if wanted == "pair" and not has_pairs:
         raise DataError(

@@ -121,3 +121,67 @@ class SequenceClassifier(nn.Module):
         if self.transform is not None:
             pooled = self.transform(pooled)
         return self.classifier(self.dropout(pooled))
+
+
+class TokenClassifier(nn.Module):
+    """One score per label for each word: a linear map on the hidden state of its first sub-word.
+
+        logits = classifier(dropout(hidden))
+
+    The families of encoders share this head; none of them has a pooler or a transform in it.
+
+    Args:
+        encoder: The encoder.
+        num_labels: Number of labels, at least 2.
+        dropout: Probability that one feature of a hidden state is dropped.
+
+    References:
+        Devlin et al., "BERT", 2019, section 5.3.
+    """
+
+    def __init__(self, encoder: Encoder, num_labels: int, dropout: float = 0.1):
+        super().__init__()
+        self.encoder = encoder
+        self.dropout = Dropout(dropout)
+        self.classifier = Linear(encoder.config.d_model, num_labels)
+        initialise_as_bert(self.classifier)
+
+    @property
+    def head(self) -> list[nn.Module]:
+        """The modules that a task trains from nothing."""
+        return [self.classifier]
+
+    def compute_in(self, dtype: torch.dtype) -> "TokenClassifier":
+        """Chooses the precision of the activations; the weights stay in theirs.
+
+        Args:
+            dtype: torch.float32 or torch.bfloat16.
+
+        Returns:
+            The classifier itself.
+        """
+        self.encoder.compute_in(dtype)
+        return self
+
+    def forward(
+        self,
+        input_ids: Int[Tensor, " tokens"],
+        layout: SequenceLayout,
+        rows: Int[Tensor, " words"] | None = None,
+        segment_ids: Int[Tensor, " tokens"] | None = None,
+    ) -> Float[Tensor, "words labels"]:
+        """Scores the labels.
+
+        Args:
+            input_ids: Flat token ids.
+            layout: Their sentences.
+            rows: The tokens to score, by their row in the batch: the first sub-words of the words;
+                every token if None.
+            segment_ids: Segment of each token; the first one if None.
+
+        Returns:
+            Logits in fp32, whatever the encoder computes in: the head is small and last.
+        """
+        hidden = self.encoder(input_ids, layout, segment_ids)
+        chosen = hidden if rows is None else hidden[rows]
+        return self.classifier(self.dropout(chosen.float()))

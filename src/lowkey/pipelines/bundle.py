@@ -31,6 +31,7 @@ class Facts(Config):
         pairs: Whether it reads pairs of texts.
         labels: Names of the classes, in the order of the logits.
         max_length: Most tokens the model reads.
+        truncate: Whether a tagger cuts longer sentences; else it refuses them.
         base_model: The pretrained model a part of the weights comes from; None if all are here.
         base_sha256: Hash of that model's weights file.
         decode: How sentences are decoded; None if none are.
@@ -41,12 +42,13 @@ class Facts(Config):
     """
 
     format: Literal[1] = 1
-    kind: Literal["translation", "classification", "regression"]
+    kind: Literal["translation", "classification", "regression", "tagging"]
     task: Text
     method: Literal["scratch", "lora", "full", "head", "published"]
     pairs: bool = False
     labels: list[Text] = Field(default=[], max_length=100_000)
     max_length: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    truncate: bool = False
     base_model: Text | None = None
     base_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     decode: Decoding | None = None
@@ -57,7 +59,7 @@ class Facts(Config):
 
     @model_validator(mode="after")
     def _labels_fit_kind(self) -> "Facts":
-        if (self.kind == "classification") != (len(self.labels) > 1):
+        if (self.kind in ("classification", "tagging")) != (len(self.labels) > 1):
             raise ValueError(f"{self.kind} with {len(self.labels)} labels")
         return self
 

@@ -11,113 +11,51 @@ from torch import Tensor
 
 from lowkey.data.batching import plan_evaluation_batches
 from lowkey.data.labelled import LabelledExamples
-from lowkey.data.labels import LabelMap
 from lowkey.data.rows import Rows
-from lowkey.data.tokenizer import TextTokenizer
 from lowkey.errors import DataError
-from lowkey.files import write_json
-from lowkey.hf.adapter import load_adapter, save_adapter
 from lowkey.hf.bert import load_classifier, save_classifier
-from lowkey.hf.encoder_families import FAMILIES
-from lowkey.lora.config import LoRAConfig
+from lowkey.hf.encoder_families import FAMILIES, EncoderNames
 from lowkey.metrics.classification import accuracy, f1_macro
 from lowkey.metrics.intervals import Score
 from lowkey.metrics.regression import mse, pearson, spearman
+from lowkey.models.config import EncoderFamily
 from lowkey.models.heads import SequenceClassifier
-from lowkey.pipelines.base_model import find_base
-from lowkey.pipelines.bundle import Facts
-from lowkey.pipelines.head import load_head, save_head
+from lowkey.pipelines.encoder_pipeline import EncoderPipeline
 
 # Large enough that matrix products dominate, small enough for a laptop's memory.
 BATCH_TOKENS = 8192
-_PADDING = ("[PAD]", "<pad>")
 
 
-class TextClassifier:
-    """A classifier (or regressor) with its tokenizer and its labels.
+class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
+    """A classifier (or regressor) with its tokenizer and its labels."""
 
-    Args:
-        model: The network.
-        tokenizer: Its tokenizer.
-        facts: What it was trained for.
-        device: Where it computes.
-        lora_config: How the model is adapted; None if it is not.
-    """
-
-    def __init__(
-        self,
-        model: SequenceClassifier,
-        tokenizer: TextTokenizer,
-        facts: Facts,
-        device: torch.device | str = "cpu",
-        lora_config: LoRAConfig | None = None,
-    ):
-        self.model = model.to(device)
-        self.tokenizer = tokenizer
-        self.facts = facts
-        self.labels = LabelMap(facts.labels) if facts.labels else None
-        self.device = device
-        self.lora_config = lora_config
-
-    @classmethod
-    def load(
-        cls,
-        folder: Path,
-        *,
-        base: str | None = None,
-        device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
-    ) -> "TextClassifier":
-        """Opens a bundle.
+    @staticmethod
+    def load_model(
+        folder: Path, num_labels: int, *, generator: torch.Generator | None = None
+    ) -> SequenceClassifier:
+        """Loads the network; see :func:`lowkey.hf.bert.load_classifier`.
 
         Args:
-            folder: The bundle.
-            base: Where the base model is, if not where it was in training.
-            device: Where to compute.
-            dtype: Precision of the activations.
+            folder: A Hugging Face folder.
+            num_labels: Outputs of the head.
+            generator: Draws what is missing.
 
         Returns:
-            The classifier, ready to predict.
-
-        Raises:
-            MissingInputError: If a file, or the base model, is not there.
-            DataError: If a file is damaged, or the base is not the one of the training.
+            The network.
         """
-        facts = Facts.read(folder)
-        num_labels = len(facts.labels) or 1
-        lora_config = None
-        if facts.method == "full":
-            model = load_classifier(folder, num_labels)
-        else:
-            base_folder = find_base(facts, folder, base)
-            model = load_classifier(base_folder, num_labels)
-            if facts.method == "lora":
-                family = FAMILIES[model.encoder.config.family].adapters
-                lora_config = load_adapter(model, folder, family)
-            else:
-                load_head(model, folder)
-        model.compute_in(dtype).eval()
-        return cls(model, TextTokenizer.load(folder), facts, device, lora_config)
+        return load_classifier(folder, num_labels, generator=generator)
 
-    def save(self, folder: Path) -> None:
-        """Writes the bundle: what the base model does not hold, the tokenizer and the facts.
+    @staticmethod
+    def names(family: EncoderFamily) -> EncoderNames:
+        """Names the modules of the network as other libraries do.
 
         Args:
-            folder: An existing folder.
+            family: The family of its encoder.
 
-        Raises:
-            CannotWriteError: If a file cannot be written.
+        Returns:
+            The names.
         """
-        facts, model = self.facts, self.model
-        if self.lora_config is not None:
-            name, family = facts.base_model or "", FAMILIES[model.encoder.config.family].adapters
-            save_adapter(model, folder, lora_config=self.lora_config, base_name=name, family=family)
-        elif facts.method == "head":
-            save_head(model, folder)
-        else:
-            self.save_whole(folder)
-        self.save_tokenizer(folder)
-        facts.write(folder)
+        return FAMILIES[family]
 
     def save_whole(self, folder: Path) -> None:
         """Writes the whole network as a folder that transformers loads; adapters must be merged.
@@ -136,24 +74,6 @@ class TextClassifier:
             problem_type="regression" if regression else "single_label_classification",
         )
 
-    def save_tokenizer(self, folder: Path) -> None:
-        """Writes the tokenizer so that transformers reads it as it is.
-
-        Args:
-            folder: An existing folder.
-
-        Raises:
-            CannotWriteError: If a file cannot be written.
-        """
-        self.tokenizer.save(folder)
-        # Left to itself, transformers takes the tokenizer of a BERT for one that lower-cases.
-        settings = {"tokenizer_class": "PreTrainedTokenizerFast"}
-        tokens = self.tokenizer.tokens(range(self.tokenizer.vocab_size))
-        for padding in _PADDING:
-            if padding in tokens:
-                settings["pad_token"] = padding
-        write_json(folder / "tokenizer_config.json", settings)
-
     def examples(self, rows: Rows) -> LabelledExamples:
         """Tokenizes labelled rows as the model wants them.
 
@@ -170,6 +90,22 @@ class TextClassifier:
         self._refuse_unpaired("text_pair" in rows.columns, rows.place)
         return LabelledExamples.from_rows(
             rows, self.tokenizer, self.labels, max_length=self.facts.max_length
+        )
+
+    def examples_of(
+        self, texts: Sequence[str], pairs: Sequence[str] | None = None
+    ) -> LabelledExamples:
+        """Tokenizes texts as the model wants them.
+
+        Args:
+            texts: The texts.
+            pairs: The second text of each, if the model was trained on pairs.
+
+        Returns:
+            The examples, without labels.
+        """
+        return LabelledExamples.from_texts(
+            texts, pairs, self.tokenizer, max_length=self.facts.max_length
         )
 
     @torch.inference_mode()
@@ -226,10 +162,7 @@ class TextClassifier:
         self._refuse_unpaired(pairs is not None)
         if not texts:
             return []
-        examples = LabelledExamples.from_texts(
-            texts, pairs, self.tokenizer, max_length=self.facts.max_length
-        )
-        logits = torch.from_numpy(self.logits(examples))
+        logits = torch.from_numpy(self.logits(self.examples_of(texts, pairs)))
         if self.labels is None:
             return [{"score": value} for value in logits[:, 0].tolist()]
         return [self._answer(row) for row in logits.softmax(1)]

@@ -6,13 +6,14 @@ from lowkey import runtime
 from lowkey.errors import ConfigError
 from lowkey.pipelines.classifier import TextClassifier
 from lowkey.pipelines.published import read_facts
+from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.translator import Translator
 from lowkey.run_folder import resolve_bundle
 
 
 def load(
     path: str | Path, *, base: str | None = None, device: str = "auto", precision: str = "fp32"
-) -> TextClassifier | Translator:
+) -> TextClassifier | Tagger | Translator:
     """Opens the model of a run.
 
     Args:
@@ -22,7 +23,8 @@ def load(
         precision: "fp32" (the reference), "bf16" or "auto".
 
     Returns:
-        A pipeline; ``predict`` takes a list of texts and returns one dictionary per text.
+        A pipeline; ``predict`` takes a list of texts, for a tagger also lists of words, and returns
+        one dictionary for each.
 
     Raises:
         MissingInputError: If there is no such run, or its base model is not there.
@@ -37,4 +39,6 @@ def load(
         raise ConfigError(f"{path} builds on no base model", where="--base", fix="leave it out")
     if facts.kind == "translation":
         return Translator.load(folder, base=base, device=where, dtype=dtype)
+    if facts.kind == "tagging":
+        return Tagger.load(folder, base=base, device=where, dtype=dtype)
     return TextClassifier.load(folder, base=base, device=where, dtype=dtype)

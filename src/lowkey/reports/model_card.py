@@ -13,6 +13,7 @@ _PIPELINES = {
     "translation": "translation",
     "classification": "text-classification",
     "regression": "text-classification",
+    "tagging": "token-classification",
 }
 _MOST_LABELS = 50
 # Whatever Markdown, or the HTML inside it, could take for more than a letter.

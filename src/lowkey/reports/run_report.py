@@ -40,6 +40,7 @@ _KINDS = {
     "translation": "A Transformer that writes one sequence for another",
     "classification": "An encoder that chooses labels",
     "regression": "An encoder that gives a number",
+    "tagging": "An encoder that tags words",
 }
 _METHODS = {
     "scratch": "trained from scratch",

@@ -1,0 +1,96 @@
+"""What may stand in a cell of each standard column."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+LISTS = ("alternatives", "tokens", "tags")
+"""The columns whose cells hold lists."""
+
+
+class Kind(NamedTuple):
+    """What the cells of a column hold.
+
+    Attributes:
+        fits: Whether a value is of this kind.
+        name: The kind in words, for messages.
+    """
+
+    fits: Callable[[Any], bool]
+    name: str
+
+
+def kind_of(column: str) -> Kind:
+    """Says what a standard column holds.
+
+    Args:
+        column: Its name.
+
+    Returns:
+        The kind of its cells.
+    """
+    return _KINDS.get(column, _TEXT)
+
+
+def is_empty(value: Any) -> bool:
+    """Says whether a value is missing or holds nothing but white space.
+
+    Args:
+        value: A cell as it was read.
+
+    Returns:
+        Whether nothing is in it; a list without elements is empty too.
+    """
+    return value is None or value == [] or (isinstance(value, str) and not value.strip())
+
+
+def as_list(value: Any) -> Any:
+    """Brings a missing list of texts, or a single text, into the form of a list.
+
+    Args:
+        value: A cell as it was read.
+
+    Returns:
+        A list; what is neither is left as it is.
+    """
+    if is_empty(value):
+        return []
+    return [value] if isinstance(value, str) else value
+
+
+def _is_text(value: Any) -> bool:
+    """Says whether a value is a text that can be written as UTF-8 (no lone surrogates)."""
+    if not isinstance(value, str):
+        return False
+    return value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value)
+
+
+def _is_list_of_texts(value: Any) -> bool:
+    """Says whether a value is a list of texts."""
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _is_list_of_words(value: Any) -> bool:
+    """Says whether a value is a list of texts none of which is blank."""
+    return _is_list_of_texts(value) and not any(map(is_empty, value))
+
+
+def _is_label(value: Any) -> bool:
+    """Says whether a value can be a label: a text, a whole number or a finite one."""
+    return isinstance(value, int) or (
+        math.isfinite(value) if isinstance(value, float) else _is_text(value)
+    )
+
+
+def _is_list_of_tags(value: Any) -> bool:
+    """Says whether a value is a list of labels none of which is blank."""
+    return isinstance(value, list) and all(_is_label(one) and not is_empty(one) for one in value)
+
+
+_TEXT = Kind(_is_text, "a text")
+_KINDS = {
+    "label": Kind(_is_label, "a text or a number"),
+    "alternatives": Kind(_is_list_of_texts, "a list of texts"),
+    "tokens": Kind(_is_list_of_words, "a list of words, none of them empty"),
+    "tags": Kind(_is_list_of_tags, "a list of tags, none of them empty"),
+}

@@ -1,0 +1,198 @@
+"""What fine-tuning minimises, of texts and of words; the batches are the same for every method."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import nn
+
+from lowkey.data.labelled import LabelledExamples
+from lowkey.data.tagged import TaggedExamples
+from lowkey.errors import DataError
+from lowkey.experiments.config import FinetuneRecipe
+from lowkey.experiments.splits import Splits, plan_epoch
+from lowkey.metrics.entities import entities, marks_entities
+from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.tagger import Tagger
+from lowkey.training.objective import StepLoss
+
+
+@dataclass
+class Learner:
+    """The objective of a fine-tuning: see ``lowkey.training.objective.Objective``.
+
+    Attributes:
+        classifier: The model with its tokenizer, labels and facts.
+        train: Training examples.
+        validation: Examples that choose the best step.
+        recipe: How to batch.
+    """
+
+    classifier: TextClassifier
+    train: LabelledExamples
+    validation: LabelledExamples
+    recipe: FinetuneRecipe
+
+    def __post_init__(self) -> None:
+        """Says what is trained, and by which metric two evaluations are compared."""
+        self.model: nn.Module = self.classifier.model
+        regression = self.classifier.labels is None
+        self.metric_for_best = "mse" if regression else "f1_macro"
+        self.greater_is_better = not regression
+
+    def epoch(self, epoch: int) -> Sequence[Sequence[int]]:
+        """Plans the batches of an epoch, the same for every method.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+
+        Returns:
+            The examples of each batch.
+        """
+        return plan_epoch(self.train.lengths, self.recipe.train, epoch)
+
+    def loss(self, ids: Sequence[int]) -> StepLoss:
+        """Computes cross-entropy over the labels, or the squared error of a regression.
+
+        Args:
+            ids: The examples.
+
+        Returns:
+            The sums over the batch.
+        """
+        batch = self.train.batch(ids, self.classifier.device)
+        logits = self.model(batch.input_ids, batch.layout, batch.segment_ids)
+        labels = batch.labels
+        assert labels is not None, "training examples have labels"
+        sums: dict[str, float] = {}
+        if self.classifier.labels is None:
+            loss = F.mse_loss(logits[:, 0], labels, reduction="sum")
+        else:
+            smoothing = self.recipe.train.label_smoothing_factor
+            loss = F.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
+            sums["accuracy"] = float((logits.argmax(1) == labels).sum())
+        return StepLoss(loss, len(ids), batch.layout.num_tokens, sums)
+
+    def evaluate(self) -> dict[str, float]:
+        """Scores the validation examples.
+
+        Returns:
+            The metrics of the task.
+        """
+        scores = self.classifier.score(self.validation)
+        return {name: score.value for name, score in scores.items()}
+
+
+@dataclass
+class TagLearner:
+    """The objective of a tagger: see ``lowkey.training.objective.Objective``.
+
+    Attributes:
+        classifier: The model with its tokenizer, tags and facts.
+        train: Training sentences.
+        validation: Sentences that choose the best step.
+        recipe: How to batch.
+    """
+
+    classifier: Tagger
+    train: TaggedExamples
+    validation: TaggedExamples
+    recipe: FinetuneRecipe
+
+    def __post_init__(self) -> None:
+        """Says what is trained, and by which metric two evaluations are compared.
+
+        Raises:
+            DataError: If that metric is undefined for want of entities.
+        """
+        self.model: nn.Module = self.classifier.model
+        names = self.classifier.facts.labels
+        spans = marks_entities(names)
+        self.metric_for_best = "entity_f1" if spans else "f1_macro"
+        self.greater_is_better = True
+        chosen = self.recipe.train.metric_for_best_model or self.metric_for_best
+        tags = self.validation.tags
+        assert tags is not None, "validation sentences have tags"
+        if spans and chosen != "accuracy" and not entities([names[i] for i in tags.values]):
+            raise DataError(
+                f"no validation sentence holds an entity, so that {chosen} is undefined",
+                fix="give other rows, or set train.metric_for_best_model: accuracy",
+            )
+
+    def epoch(self, epoch: int) -> Sequence[Sequence[int]]:
+        """Plans the batches of an epoch, the same for every method.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+
+        Returns:
+            The sentences of each batch.
+        """
+        return plan_epoch(self.train.lengths, self.recipe.train, epoch)
+
+    def loss(self, ids: Sequence[int]) -> StepLoss:
+        """Computes cross-entropy over the first sub-words of the words; no other token counts.
+
+        Args:
+            ids: The sentences.
+
+        Returns:
+            The sums over the words of the batch.
+        """
+        batch = self.train.batch(ids, self.classifier.device)
+        logits = self.model(batch.input_ids, batch.layout, batch.first)
+        tags = batch.tags
+        assert tags is not None, "training sentences have tags"
+        smoothing = self.recipe.train.label_smoothing_factor
+        loss = F.cross_entropy(logits, tags, reduction="sum", label_smoothing=smoothing)
+        sums = {"accuracy": float((logits.argmax(1) == tags).sum())}
+        return StepLoss(loss, len(tags), batch.layout.num_tokens, sums)
+
+    def evaluate(self) -> dict[str, float]:
+        """Scores the validation sentences.
+
+        Returns:
+            The metrics of the task.
+        """
+        scores = self.classifier.score(self.validation)
+        return {name: score.value for name, score in scores.items()}
+
+
+def learner_of(
+    pipeline: TextClassifier | Tagger,
+    splits: Splits,
+    recipe: FinetuneRecipe,
+    say: Callable[[str], None],
+) -> Learner | TagLearner:
+    """Tokenizes the rows of a task and says what of them is not read.
+
+    Args:
+        pipeline: The model.
+        splits: The rows.
+        recipe: What to do.
+        say: Takes a line for the user.
+
+    Returns:
+        What the trainer is to train.
+
+    Raises:
+        DataError: If a row is not what the model reads, a label is none of those known, or a
+            sentence to tag is too long and not to be cut.
+    """
+    # What is wrong with test rows must not come out when the training is over.
+    named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    rows = {name: part for name, part in named.items() if part}
+    if isinstance(pipeline, Tagger):
+        tagged = {name: pipeline.examples(part) for name, part in rows.items()}
+        for name, part in tagged.items():
+            for note in part.notes(name):
+                say(note)
+        return TagLearner(pipeline, tagged["train"], tagged["validation"], recipe)
+    labelled = {name: pipeline.examples(part) for name, part in rows.items()}
+    for name, part in labelled.items():
+        if part.num_truncated and name != "test":
+            say(
+                f"note: {part.truncated_share:.1%} of the {name} texts are longer than"
+                f" {pipeline.facts.max_length} tokens and are cut"
+            )
+    return Learner(pipeline, labelled["train"], labelled["validation"], recipe)

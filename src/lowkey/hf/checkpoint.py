@@ -1,0 +1,173 @@
+"""What the checkpoints of all encoders have in common: opened, matched, filled in and written."""
+
+import logging
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lowkey.errors import DataError
+from lowkey.files import TensorInfo, tensor_infos, write_json, write_tensors
+from lowkey.hf.config import read_config
+from lowkey.hf.encoder_families import FAMILIES, EncoderNames
+from lowkey.hf.encoder_schemas import EncoderConfigFile
+from lowkey.hf.model_folder import CONFIG, WEIGHTS, check_model_folder, make_folder
+from lowkey.hf.weights import check_budget, match, read_matched
+from lowkey.lora.inject import adapters
+
+logger = logging.getLogger(__name__)
+
+_POOLER, _CLASSIFIER = "encoder.pooler.", "classifier."
+_HEAD = ("transform.", _CLASSIFIER)
+_MISMATCH = "the download is incomplete, or config and weights are of two models"
+
+
+def open_checkpoint(folder: Path) -> tuple[EncoderConfigFile, dict[str, TensorInfo]]:
+    """Reads config and header, and compares their layers before a model is made of them.
+
+    Args:
+        folder: A model folder.
+
+    Returns:
+        The config, and what tensors there are.
+
+    Raises:
+        MissingInputError: If the folder is no model folder.
+        DataError: If config and weights are not of one family, or hold other layers.
+    """
+    check_model_folder(folder)
+    config = read_config(folder)
+    names = FAMILIES[config.model_type]
+    infos = tensor_infos(folder / WEIGHTS)
+    root, layers = re.escape(names.adapters.root), re.escape(names.layers)
+    layer = re.compile(rf"(?:{root})?{layers}\.([0-9]{{1,6}})\.")
+    found = [int(hit[1]) for key in infos if (hit := layer.match(key))]
+    wanted, held = set(range(config.encoder.num_layers)), set(found)
+    if wanted != held:
+        verb, odd = ("missing", wanted - held) if wanted - held else ("too many", held - wanted)
+        each = found.count(min(held)) if held else 0
+        which = f"{min(odd)}" if len(odd) == 1 else f"{min(odd)}-{max(odd)}"
+        raise DataError(
+            f"config.json says {len(wanted)} layers, the weights hold {len(held)} "
+            f"({verb}: {names.layers}.{which}.*, {len(odd) * each} tensors)",
+            where=str(folder),
+            fix=_MISMATCH,
+        )
+    return config, infos
+
+
+def saved_labels(
+    config: EncoderConfigFile, infos: Mapping[str, TensorInfo], names: EncoderNames
+) -> int | None:
+    """Counts the labels of a classifier among the weights.
+
+    Args:
+        config: The config.
+        infos: What tensors there are.
+        names: The names of the family, whose ``classifier`` says which kind of head is meant: those
+            for texts and for words have the same names.
+
+    Returns:
+        How many labels it has; None if there is none, or one of another kind.
+    """
+    if config.architectures and names.classifier not in config.architectures:
+        return None
+    parts = (infos.get(names.theirs(f"{_CLASSIFIER}{part}")) for part in ("weight", "bias"))
+    return next((info.shape[0] for info in parts if info and info.shape), None)
+
+
+def fill(
+    model: nn.Module, folder: Path, infos: Mapping[str, TensorInfo], names: EncoderNames
+) -> None:
+    """Puts the file's tensors into a model on the meta device; only whole heads may stay there.
+
+    Args:
+        model: The model; changed in place.
+        folder: A model folder.
+        infos: The tensors to take from its weights file.
+        names: The names of its family.
+
+    Raises:
+        DataError: If a tensor is missing, is too many, or has another shape.
+    """
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    check_budget(shapes.values(), where=str(folder / CONFIG))
+    pooled = any(name.startswith(_POOLER) for name in shapes)
+    for part in (_POOLER, _HEAD):
+        if not any(_is_of(part, key, names) for key in infos):
+            shapes = {name: shape for name, shape in shapes.items() if not name.startswith(part)}
+
+    def ours(key: str) -> str | None:
+        # A pooler in front of a head that does without one is left out, as transformers does.
+        return None if not pooled and _is_of(_POOLER, key, names) else names.ours(key)
+
+    path = folder / WEIGHTS
+    keys = match(infos, shapes, ours, names.theirs, where=str(path), fix=_MISMATCH)
+    left_out = sorted(set(infos) - set(keys.values()))
+    if left_out:
+        logger.info("%s: left out %d tensors (%s, ...)", path, len(left_out), left_out[0])
+    model.load_state_dict(read_matched(path, keys), strict=False, assign=True)
+
+
+def _is_of(part: str | tuple[str, ...], key: str, names: EncoderNames) -> bool:
+    try:
+        return (names.ours(key) or "").startswith(part)
+    except KeyError:
+        return False
+
+
+def draw_missing(model: nn.Module, folder: Path, generator: torch.Generator | None) -> None:
+    """Draws the heads a checkpoint lacks as BERT's were: weights of deviation 0.02, biases 0.
+
+    Args:
+        model: The model; what is still on the meta device is drawn.
+        folder: Where it comes from, for the log.
+        generator: Draws; torch's global one if None.
+    """
+    for name, parameter in list(model.named_parameters()):
+        if not parameter.is_meta:
+            continue
+        drawn = torch.zeros(parameter.shape)
+        if name.endswith(".weight"):
+            drawn.normal_(std=0.02, generator=generator)
+            logger.info("%s: no %s for this task; starting it anew", folder, name)
+        model.load_state_dict({name: drawn}, strict=False, assign=True)
+
+
+def their_state(model: nn.Module, names: EncoderNames) -> dict[str, Tensor]:
+    """Brings the parameters of a model under the names of its family, in fp32.
+
+    Args:
+        model: The model, without unmerged adapters.
+        names: The names of its family.
+
+    Returns:
+        Its tensors.
+
+    Raises:
+        ValueError: If an adapter is not merged.
+    """
+    if not all(module.merged for module in adapters(model).values()):
+        raise ValueError("merge the adapters first: a plain model has no place for them")
+    state = model.state_dict()
+    return {names.theirs(n): tensor.float() for n, tensor in state.items() if ".lora_" not in n}
+
+
+def write_checkpoint(folder: Path, config: dict[str, Any], state: Mapping[str, Tensor]) -> None:
+    """Writes a model folder.
+
+    Args:
+        folder: Where to write ``config.json`` and ``model.safetensors``; made if missing.
+        config: What belongs into the one.
+        state: And into the other.
+
+    Raises:
+        CannotWriteError: If a file cannot be written.
+    """
+    make_folder(folder)
+    # transformers reads a file only if its metadata names the framework that wrote it.
+    write_tensors(folder / WEIGHTS, state, {"format": "pt"})
+    write_json(folder / CONFIG, config)
