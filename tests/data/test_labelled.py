@@ -13,6 +13,7 @@ from lowkey.data.rows import select_rows
 from lowkey.data.table import table_of_records
 from lowkey.data.tokenizer import TextTokenizer
 from lowkey.data.tokenizer_training import train_tokenizer
+from lowkey.data.windows import Fit
 
 TEXTS = ["a b", "c", "d e f g h", "b b"]
 
@@ -75,7 +76,7 @@ def test_regression_keeps_numbers(tokenizer):
 def test_cut_examples_are_counted(tokenizer):
     rows = rows_of(["x", "y", "x", "z"])
     labels = LabelMap.from_rows(rows)
-    examples = LabelledExamples.from_rows(rows, tokenizer, labels, max_length=4)
+    examples = LabelledExamples.from_rows(rows, tokenizer, labels, fit=Fit(4))
     assert examples.lengths.tolist() == [4, 3, 4, 4]
     assert (examples.num_truncated, examples.truncated_share) == (1, 0.25)
 

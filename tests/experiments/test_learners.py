@@ -129,13 +129,13 @@ def test_long_sentences_are_refused_unless_they_are_to_be_cut(tagged, capsys):
         finetune(tagging("data.max_length=8"), RUN)
     assert "data/train.jsonl:" in str(caught.value)
     assert "the model reads 8 at most" in str(caught.value)
-    assert "or train with data.truncate: true" in str(caught.value)
+    assert "or train with data.long_texts: truncate" in str(caught.value)
     assert not RUN.exists()
-    facts = finetune(tagging("data.max_length=8", "data.truncate=true"), RUN)
+    facts = finetune(tagging("data.max_length=8", "data.long_texts=truncate"), RUN)
     said = capsys.readouterr().err
     assert "of the train sentences have more than 8 tokens and are cut" in said
     assert "of the validation sentences have more than 8 tokens and are cut" in said
-    assert (facts.max_length, facts.truncate) == (8, True)
+    assert (facts.max_length, facts.long_texts) == (8, "truncate")
     tags = load(RUN, device="cpu").predict([["good"] * 9])[0]["tags"]
     assert tags[6:] == [None] * 3
     assert None not in tags[:6]

@@ -204,3 +204,26 @@ def test_a_tokenizer_goes_along(base, tmp_path):
     (base / "tokenizer.json").unlink()
     (base / "vocab.txt").unlink()
     assert TextClassifier.load(folder).tokenizer.vocab_size == len(tiny.VOCABULARY)
+
+
+def test_a_long_text_scores_the_mean_of_its_windows_and_a_short_one_what_it_did(base):
+    ours = classifier(base, "full", max_length=8, long_texts="window", stride=2)
+    texts = ["a b c d e f g h i j", "the film", "a b c d e f g"]
+    windows = [["a b c d e f", "e f g h i j"], ["the film"], ["a b c d e f", "e f g"]]
+    expected = [logits(ours, some).mean(0) for some in windows]
+    examples = ours.examples_of(texts)
+    assert examples.windows.tolist() == [2, 1, 2]
+    np.testing.assert_allclose(ours.logits(examples), expected, atol=1e-5)
+    assert [one["label"] for one in ours.predict(texts)] == [
+        LABELS[row.argmax()] for row in np.array(expected)
+    ]
+    # Negative control: where it is cut, the end of the text says nothing.
+    cut = classifier(base, "full", max_length=8)
+    assert np.abs(cut.logits(cut.examples_of(texts)) - expected).max() > 1e-3
+
+
+def test_a_model_that_refuses_long_texts_does_so_in_every_use(base):
+    ours = classifier(base, "full", max_length=4, long_texts="error")
+    with pytest.raises(DataError, match="text 2: this text has 5 tokens, the model reads 4 at mo"):
+        ours.predict(["a", "a b c"])
+    assert len(ours.predict(["a b"])) == 1

@@ -37,6 +37,7 @@ def tagger(base, method, *, seed=5, **changes):
         "method": method,
         "labels": TAGS,
         "max_length": 32,
+        "long_texts": "error",
         "base_model": str(base.resolve()),
         "base_sha256": base_identity(base)["sha256"],
     } | changes
@@ -176,7 +177,7 @@ def test_a_sentence_that_is_too_long_is_refused_or_cut_and_told(base):
         "sentence 2: this sentence has 42 tokens, the model reads 32 at most"
         " (1 of 2, 50.0%, are longer) — split it"
     )
-    cutting = tagger(base, "full", truncate=True)
+    cutting = tagger(base, "full", long_texts="truncate")
     (answer,) = cutting.predict([long])
     assert len(answer["tags"]) == 40
     assert [i for i, tag in enumerate(answer["tags"]) if tag is None] == list(range(30, 40))
@@ -211,7 +212,7 @@ def tagged(tmp_path, sentences, tags):
 
 
 def test_scores_are_those_of_the_answers_and_cut_words_are_wrong(base, tmp_path):
-    ours = tagger(base, "full", truncate=True)
+    ours = tagger(base, "full", long_texts="truncate")
     sentences = [*SENTENCES, ["good"] * 40]
     said = [[tag or "O" for tag in answer["tags"]] for answer in ours.predict(sentences)]
     right = tagged(tmp_path, sentences, said)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lowkey.config import load_recipe
+from lowkey.data.answer_places import check_answers
 from lowkey.data.config import DataConfig
 from lowkey.data.existing_tokenizer import existing_tokenizer
 from lowkey.data.labels import LabelMap
@@ -97,7 +98,10 @@ def _refuse_what_is_not_there(recipe: FinetuneRecipe | TranslationRecipe) -> Non
         return
     splits = _read_quick(recipe.data, columns_for(recipe.task))
     task = choose_task(recipe.task, splits["train"]).task if "train" in splits else "regress"
-    if task == "tag":
+    if task == "answer":
+        for rows in splits.values():
+            check_answers(rows)
+    elif task == "tag":
         tags = tag_map(splits["train"], recipe.data.labels)
         for rows in splits.values():
             tag_ids(rows, tags)

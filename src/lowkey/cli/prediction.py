@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,10 +26,11 @@ from lowkey.cli.wishes import (
     TopP,
     Wishes,
 )
-from lowkey.errors import DataError, escaped
+from lowkey.errors import escaped
 
 if TYPE_CHECKING:
     from lowkey.cli.texts import Input
+    from lowkey.pipelines.answerer import Answerer
     from lowkey.pipelines.classifier import TextClassifier
     from lowkey.pipelines.decoding import Decoding
     from lowkey.pipelines.tagger import Tagger
@@ -44,6 +45,8 @@ File = Annotated[
     ),
 ]
 
+# What the texts of each kind are called in JSONL; others are called text.
+_COLUMNS = {"translation": "source", "tagging": "tokens", "answering": "question"}
 # Enough to sort by length, few enough that the first come soon.
 _TRANSLATIONS = 512
 
@@ -70,12 +73,13 @@ def predict(
     seed: Seed = None,
     settings: DecodeSettings = None,
 ) -> None:
-    """Label texts, tag their words, or translate them, in their order."""
+    """Label texts, tag their words, answer questions or translate, in their order."""
     _refuse_both_or_neither(texts, file)
     changes = {"num_beams": num_beams, "max_length": max_length, "length_penalty": length_penalty}
     changes |= {"sample": sample or None, "temperature": temperature, "seed": seed}
     changes |= {"top_k": top_k, "top_p": top_p}
     wishes = Wishes(nbest, scores, prefix, long, changes, settings or [])
+    from lowkey.cli.answering import paired
     from lowkey.cli.texts import Input, portions
     from lowkey.pipelines.published import read_facts
     from lowkey.run_folder import resolve_bundle
@@ -87,8 +91,9 @@ def predict(
         decoding = wishes.decoding(facts)
     else:
         wishes.refuse_for(facts.kind)
-    column = {"translation": "source", "tagging": "tokens"}.get(facts.kind, "text")
-    inputs = map(Input, texts) if texts else _inputs_of(str(file), column)
+    column = _COLUMNS.get(facts.kind, "text")
+    given = paired(texts) if texts and column == "question" else map(Input, texts or [])
+    inputs = given if texts else _inputs_of(str(file), column)
     inputs = portions(inputs, _portion(file, translates))
     first = next(inputs, None)  # what is wrong with it is told before torch is imported
     if first is None:
@@ -130,42 +135,39 @@ def _inputs_of(name: str, column: str) -> "Iterator[Input]":
 
 
 def _answers(
-    model: "TextClassifier | Tagger | Translator",
+    model: "TextClassifier | Tagger | Answerer | Translator",
     inputs: "Iterator[list[Input]]",
     wishes: Wishes,
     decoding: "Decoding | None",
 ) -> Iterator[list[dict[str, Any]]]:
     """Predicts portion by portion."""
+    from lowkey.cli.answering import answered
     from lowkey.cli.counter import Counter
+    from lowkey.cli.labelling import labelled
     from lowkey.cli.tagging import tagged
+    from lowkey.pipelines.answerer import Answerer
     from lowkey.pipelines.tagger import Tagger
     from lowkey.pipelines.translator import Translator
 
+    if isinstance(model, Answerer):
+        return answered(model, inputs)
     if isinstance(model, Tagger):
         return tagged(model, inputs)
     if isinstance(model, Translator):
         return wishes.answers(model, inputs, decoding or model.decoding, Counter())
-    return (
-        model.predict([one.text for one in portion], _second_texts(portion)) for portion in inputs
-    )
-
-
-def _second_texts(portion: "Sequence[Input]") -> list[str] | None:
-    """Collects the second texts; either all inputs have one or none has."""
-    pairs = [one.pair for one in portion if one.pair is not None]
-    if pairs and len(pairs) < len(portion):
-        raise DataError(
-            'some inputs have a "text_pair" and some have none', fix="give all of them one"
-        )
-    return pairs or None
+    return labelled(model, inputs)
 
 
 def _in_words(answer: dict[str, Any]) -> str:
-    """Writes an answer for people: a label with its probability, a number, tags, or texts."""
+    """Writes an answer for people: label or answer with its probability, number, tags, texts."""
     if "tags" in answer:
         from lowkey.pipelines.sentences import tags_in_words
 
         return escaped(tags_in_words(answer["tokens"], answer["tags"]))
+    if "answer" in answer:
+        from lowkey.pipelines.answerer import NO_ANSWER
+
+        return f"{escaped(answer['answer'] or NO_ANSWER)}  {answer['score']:.3f}"
     if "label" in answer:
         return f"{escaped(answer['label'])}  {answer['scores'][answer['label']]:.3f}"
     if "text" not in answer:

@@ -13,6 +13,7 @@ import typer
 
 from lowkey.errors import ConfigError
 
+_FINETUNED = ("classify", "tag", "answer", "sentiment")
 _LIBRARIES = ("torch", "tokenizers", "datasets", "safetensors", "tensorboard", "wandb")
 
 
@@ -21,6 +22,7 @@ class RecipeName(Enum):
 
     CLASSIFY = "classify"
     TAG = "tag"
+    ANSWER = "answer"
     TRANSLATE = "translate"
     PRONOUNCE = "pronounce"
     SENTIMENT = "sentiment"
@@ -31,7 +33,7 @@ class RecipeName(Enum):
     @property
     def verb(self) -> str:
         """The verb that reads the recipe."""
-        return "finetune" if self in (self.CLASSIFY, self.TAG, self.SENTIMENT) else "train"
+        return "finetune" if self.value in _FINETUNED else "train"
 
 
 def demo(
@@ -60,7 +62,8 @@ def init(
         RecipeName,
         typer.Argument(
             metavar="NAME",
-            help="classify, tag, translate, pronounce, sentiment; or a toy: reverse, copy, dates.",
+            help="classify, tag, answer, translate, pronounce, sentiment; or a toy: reverse, copy,"
+            " dates.",
         ),
     ],
     out: Annotated[

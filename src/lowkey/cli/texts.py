@@ -9,6 +9,7 @@ from lowkey.files import MIB, parse_json
 
 _MAX_LINE = MIB
 _PORTION = 4096
+_PAIRS = {"text": "text_pair", "question": "context"}
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ def read_inputs(
     Args:
         readline: Reads a line of at most so many bytes, as the method of files does.
         place: Name of the file, for messages.
-        column: The key of the text in JSONL: "text" (then "text_pair" is read too), "source" (then
-            "prefix" is) or "tokens", which is a list of words.
+        column: The key of the text in JSONL: "text" (then "text_pair" is read too), "question"
+            (then "context" is), "source" (then "prefix" is) or "tokens", which is a list of words.
         json_lines: Whether it is JSONL; None goes by whether the first character is ``{``.
 
     Yields:
@@ -117,7 +118,7 @@ def _parsed(line: str, where: str, column: str) -> Input:
         if not _are_words(words):
             raise DataError(f"{shown(words)} is no list of words", where=where, fix=example)
         return Input(" ".join(words), place=where, words=words)
-    pair = record.get("text_pair") if column == "text" else None
+    pair = record.get(_PAIRS.get(column, ""))
     prefix = record.get("prefix") if column == "source" else None
     for text in (record[column], pair or "", prefix or ""):
         if not isinstance(text, str):

@@ -4,8 +4,17 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-LISTS = ("alternatives", "tokens", "tags")
+LISTS = ("alternatives", "tokens", "tags", "answers.text", "answers.answer_start")
 """The columns whose cells hold lists."""
+
+MAY_BE_EMPTY = ("alternatives", "answers.text", "answers.answer_start")
+"""Those of them that may be empty; a single value stands for a list there."""
+
+COUPLES = (
+    ("tokens", "tags", "each word needs one tag"),
+    ("answers.text", "answers.answer_start", "each answer needs the character it begins at"),
+)
+"""Columns whose lists have one length, and what to do about others."""
 
 
 class Kind(NamedTuple):
@@ -45,7 +54,7 @@ def is_empty(value: Any) -> bool:
 
 
 def as_list(value: Any) -> Any:
-    """Brings a missing list of texts, or a single text, into the form of a list.
+    """Brings a missing list, or a single text or number, into the form of a list.
 
     Args:
         value: A cell as it was read.
@@ -55,7 +64,7 @@ def as_list(value: Any) -> Any:
     """
     if is_empty(value):
         return []
-    return [value] if isinstance(value, str) else value
+    return [value] if isinstance(value, str | int) else value
 
 
 def _is_text(value: Any) -> bool:
@@ -73,6 +82,11 @@ def _is_list_of_texts(value: Any) -> bool:
 def _is_list_of_words(value: Any) -> bool:
     """Says whether a value is a list of texts none of which is blank."""
     return _is_list_of_texts(value) and not any(map(is_empty, value))
+
+
+def _is_list_of_starts(value: Any) -> bool:
+    """Says whether a value is a list of whole numbers from 0."""
+    return isinstance(value, list) and all(type(one) is int and one >= 0 for one in value)
 
 
 def _is_label(value: Any) -> bool:
@@ -93,4 +107,6 @@ _KINDS = {
     "alternatives": Kind(_is_list_of_texts, "a list of texts"),
     "tokens": Kind(_is_list_of_words, "a list of words, none of them empty"),
     "tags": Kind(_is_list_of_tags, "a list of tags, none of them empty"),
+    "answers.text": Kind(_is_list_of_words, "a list of texts, none of them empty"),
+    "answers.answer_start": Kind(_is_list_of_starts, "a list of whole numbers from 0"),
 }

@@ -11,10 +11,14 @@ from lowkey.errors import did_you_mean
 STANDARD_COLUMNS = (
     *("source", "target", "alternatives", "text", "text_pair", "label"),
     *("tokens", "tags"),
+    *("question", "context", "answers.text", "answers.answer_start"),
 )
 """Our names for the columns that can be read; ``data.columns`` maps them to a file's names."""
 
 TokenizerKind = Literal["whitespace", "character", "bpe", "unigram", "wordpiece"]
+LongTexts = Literal["truncate", "window", "error"]
+"""What an encoder makes of texts longer than it reads: it loses their end, reads them in windows
+that overlap, or refuses them."""
 
 
 class DataConfig(Config):
@@ -69,8 +73,20 @@ class DataConfig(Config):
     )
     truncate: bool = Field(
         default=False,
-        description="Whether pairs, or sentences to tag, longer than max_length are cut; else an"
-        " error.",
+        description="For lowkey train: whether longer pairs are cut; else they are an error.",
+    )
+    long_texts: LongTexts | None = Field(
+        default=None,
+        description="For lowkey finetune: what becomes of longer texts; by default texts with a"
+        " label are cut, sentences to tag refused, contexts of questions read in windows.",
+    )
+    stride: int | None = Field(
+        default=None,
+        ge=0,
+        description="Tokens that two windows of a long text share; default: a quarter of a window.",
+    )
+    max_answer_length: int = Field(
+        default=30, ge=1, le=1_000, description="For task: answer: most tokens of an answer."
     )
     labels: list[str | int] | None = Field(
         default=None,

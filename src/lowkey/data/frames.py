@@ -1,13 +1,68 @@
 """The special tokens that stand around a text, or around two."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from jaxtyping import Integer, UInt8
+
 from lowkey.errors import DataError
+
+Ids = Integer[np.ndarray, " tokens"]
 
 FRAMES = (("[CLS]", "[SEP]", "[UNK]"), ("<s>", "</s>", "<unk>"))
 """The begin, end and unknown tokens of BERT's tokenizers; of RoBERTa's and those trained here."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Special tokens to be put around ids, as the tokenizer does around texts.
+
+    Attributes:
+        begin_id: Stands in front.
+        end_id: Stands behind each text.
+        segments: Whether, as in BERT, the second text and its end are segment 1; else, as in
+            RoBERTa, two ends stand between the texts.
+    """
+
+    begin_id: int
+    end_id: int
+    segments: bool
+
+    def size(self, texts: int) -> int:
+        """Counts the special tokens.
+
+        Args:
+            texts: How many texts stand together, 1 or 2.
+
+        Returns:
+            Their number.
+        """
+        return 1 + texts + (texts == 2 and not self.segments)
+
+    def around(
+        self, first: Ids, second: Ids | None = None
+    ) -> tuple[Ids, UInt8[np.ndarray, " tokens"]]:
+        """Puts them around the ids of a text, or of two.
+
+        Args:
+            first: The first text.
+            second: The second one, if there are two.
+
+        Returns:
+            The ids, and the segment of each token.
+        """
+        parts = [[self.begin_id], first, [self.end_id]]
+        if second is not None:
+            parts += [second, [self.end_id]] if self.segments else [[self.end_id], second]
+            parts += [] if self.segments else [[self.end_id]]
+        ids = np.concatenate([np.asarray(part, dtype=np.int32) for part in parts])
+        segments = np.zeros(len(ids), dtype=np.uint8)
+        if second is not None and self.segments:
+            segments[len(first) + 2 :] = 1
+        return ids, segments
 
 
 def pair_frame(begin: str, end: str) -> str:

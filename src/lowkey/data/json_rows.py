@@ -55,7 +55,7 @@ def parse_json_array(text: str, place: str) -> Table:
         if text[start : start + 1] == "]" and not records:
             position = start
             break
-        record, end = _decode(text, start, f"{place}:{line}")
+        record, end = decode_value(text, start, f"{place}:{line}")
         records.append(_object(record, f"{place}:{line}"))
         lines.append(line)
         position = _skip_space(text, end)
@@ -87,8 +87,20 @@ def _parse_line(line: str, where: str) -> dict[str, Any]:
         raise _refusal(error, where) from None
 
 
-def _decode(text: str, start: int, where: str) -> tuple[Any, int]:
-    """Reads the value that begins at a position; returns it and where it ends."""
+def decode_value(text: str, start: int, where: str) -> tuple[Any, int]:
+    """Reads the JSON value that begins at a position of a file.
+
+    Args:
+        text: The content of the file.
+        start: Where the value begins.
+        where: ``file:line`` of that place, for messages.
+
+    Returns:
+        The value, and where it ends.
+
+    Raises:
+        DataError: If it is no JSON, or holds a key twice or a NaN.
+    """
     try:
         return _DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:

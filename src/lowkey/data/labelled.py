@@ -1,7 +1,7 @@
 """Texts, or pairs of texts, with a label each, ready for an encoder."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from lowkey.data.flat import FlatSequences
 from lowkey.data.labels import LabelMap, label_numbers
 from lowkey.data.rows import Rows
 from lowkey.data.tokenizer import TextTokenizer
+from lowkey.data.windows import WHOLE, Fit, fit_to_length
 from lowkey.nn.layout import SequenceLayout
 
 
@@ -23,13 +24,16 @@ class LabelledBatch:
         input_ids: The token ids of all sentences, end to end.
         layout: Where each sentence lies.
         segment_ids: Which text of its pair each token belongs to; None for single texts.
-        labels: The class of each sentence or, for regression, its number; None without labels.
+        labels: The class of each example or, for regression, its number; None without labels.
+        owners: Where long texts are read in windows, the example that each sentence is of, from 0;
+            None if each sentence is an example.
     """
 
     input_ids: Integer[Tensor, " tokens"]
     layout: SequenceLayout
     segment_ids: Integer[Tensor, " tokens"] | None
-    labels: Integer[Tensor, " sentences"] | Float[Tensor, " sentences"] | None
+    labels: Integer[Tensor, " examples"] | Float[Tensor, " examples"] | None
+    owners: Integer[Tensor, " sentences"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,16 +41,22 @@ class LabelledExamples:
     """All examples of a split, tokenized once.
 
     Attributes:
-        tokens: The token ids of each example.
+        tokens: The token ids of each example, or of each of its windows, example after example.
         segments: For pairs, 0 or 1 for each token; it has the shape of ``tokens``.
         labels: The label of each example, or None.
         num_truncated: How many examples were cut to the greatest length.
+        windows: Where long texts are read in windows, how many each example has; else None.
+        whole: How many tokens each example has as it stands; None if that was not kept.
+        max_length: Most tokens of an example, or of a window.
     """
 
     tokens: FlatSequences
     segments: UInt8[np.ndarray, " tokens"] | None
     labels: Int64[np.ndarray, " examples"] | Float32[np.ndarray, " examples"] | None
     num_truncated: int
+    windows: Int64[np.ndarray, " examples"] | None = None
+    whole: Int64[np.ndarray, " examples"] | None = None
+    max_length: int | None = None
 
     @classmethod
     def from_rows(
@@ -55,7 +65,7 @@ class LabelledExamples:
         tokenizer: TextTokenizer,
         labels: LabelMap | None,
         *,
-        max_length: int | None = None,
+        fit: Fit = WHOLE,
     ) -> "LabelledExamples":
         """Tokenizes rows with ``text``, ``label`` and perhaps ``text_pair``.
 
@@ -63,18 +73,25 @@ class LabelledExamples:
             rows: The rows.
             tokenizer: The tokenizer of the model.
             labels: The classes, decided from the training rows; None for regression.
-            max_length: Most tokens of an example, special tokens included; the rest is cut.
+            fit: How many tokens the model reads at once, and what becomes of longer texts.
 
         Returns:
             The examples, in the order of the rows.
 
         Raises:
-            DataError: If a label is none of the classes, or for regression no number.
+            DataError: If a label is none of the classes, or for regression no number, or if a text
+                is too long and is to be refused.
         """
         values = label_numbers(rows) if labels is None else labels.ids(rows)
         pairs = rows.column("text_pair") if "text_pair" in rows.columns else None
         return cls.from_texts(
-            rows.column("text"), pairs, tokenizer, labels=values, max_length=max_length
+            rows.column("text"),
+            pairs,
+            tokenizer,
+            labels=values,
+            fit=fit,
+            places=[rows.where(i) for i in range(len(rows))],
+            fix="shorten it, or set data.long_texts to truncate or window",
         )
 
     @classmethod
@@ -85,7 +102,9 @@ class LabelledExamples:
         tokenizer: TextTokenizer,
         *,
         labels: Int64[np.ndarray, " examples"] | Float32[np.ndarray, " examples"] | None = None,
-        max_length: int | None = None,
+        fit: Fit = WHOLE,
+        places: Sequence[str] | None = None,
+        fix: str = "shorten it",
     ) -> "LabelledExamples":
         """Tokenizes texts, with their labels if they are known.
 
@@ -94,30 +113,80 @@ class LabelledExamples:
             pairs: A second text for each, if they come in pairs.
             tokenizer: The tokenizer of the model.
             labels: The id of the class of each or, for regression, its number.
-            max_length: Most tokens of an example, special tokens included; the rest is cut.
+            fit: How many tokens the model reads at once, and what becomes of longer texts.
+            places: How messages call each text; None counts them from 1.
+            fix: What to do about a text that is refused, for the message.
 
         Returns:
             The examples, in the order of the texts.
 
         Raises:
-            DataError: If a text cannot be written as UTF-8.
+            DataError: If a text is too long and is to be refused, if the shorter text of a pair
+                leaves no room for windows, or if a text cannot be written as UTF-8.
         """
-        encoded = tokenizer.encode(texts, pairs, max_length=max_length)
-        return cls(encoded.tokens, encoded.segment_ids, labels, encoded.num_truncated)
+        fitted = fit_to_length(texts, pairs, tokenizer, fit, places=places, fix=fix)
+        long = 0 if fit.max_length is None else int((fitted.whole > fit.max_length).sum())
+        return cls(
+            fitted.tokens,
+            fitted.segment_ids,
+            labels,
+            num_truncated=long if fitted.windows is None else 0,
+            windows=fitted.windows,
+            whole=fitted.whole,
+            max_length=fit.max_length,
+        )
 
     def __len__(self) -> int:
         """Returns the number of examples."""
-        return len(self.tokens)
+        return len(self.tokens if self.windows is None else self.windows)
 
     @property
     def lengths(self) -> Int64[np.ndarray, " examples"]:
-        """Tokens of each example, special tokens included."""
-        return self.tokens.lengths
+        """Tokens of each example in all of its windows, special tokens included."""
+        if self.windows is None:
+            return self.tokens.lengths
+        return np.add.reduceat(self.tokens.lengths, np.cumsum(self.windows) - self.windows)
 
     @property
     def truncated_share(self) -> float:
         """The share of examples that were cut, from 0 to 1."""
         return self.num_truncated / max(1, len(self))
+
+    @property
+    def owners(self) -> Int64[np.ndarray, " windows"]:
+        """The example that each window is of."""
+        windows = np.ones(len(self), dtype=np.int64) if self.windows is None else self.windows
+        return np.repeat(np.arange(len(self)), windows)
+
+    def apart(self) -> "LabelledExamples":
+        """Takes each window as an example by itself.
+
+        Returns:
+            The windows, without labels.
+        """
+        return replace(self, labels=None, windows=None, whole=None)
+
+    def notes(self, name: str) -> list[str]:
+        """Says what is too long to be read as it stands.
+
+        Args:
+            name: What the texts are called, such as "train".
+
+        Returns:
+            A line with how many are longer, and how long all of them are; none if none is longer.
+        """
+        if self.whole is None or self.max_length is None:
+            return []
+        long = int((self.whole > self.max_length).sum())
+        if not long:
+            return []
+        done = "cut" if self.windows is None else f"read in up to {self.windows.max()} windows"
+        cover = int(np.quantile(self.whole, 0.99, method="inverted_cdf"))
+        return [
+            f"note: {long / len(self):.1%} of the {name} texts are longer than {self.max_length}"
+            f" tokens and are {done} ({long} of {len(self)}; median {np.median(self.whole):.0f},"
+            f" longest {self.whole.max()}, {cover} would cover 99%)"
+        ]
 
     def batch(self, ids: Sequence[int], device: torch.device | str = "cpu") -> LabelledBatch:
         """Lays some examples end to end.
@@ -129,16 +198,22 @@ class LabelledExamples:
         Returns:
             The batch, in the order of ``ids``.
         """
-        chosen = self.tokens.take(ids)
+        index, owners = np.asarray(ids, dtype=np.int64), None
+        if self.windows is not None:
+            windows = FlatSequences(np.arange(len(self.tokens)), self.windows).take(ids)
+            index = windows.values
+            owners = on_device(np.repeat(np.arange(len(ids)), windows.lengths), device)
+        chosen = self.tokens.take(index)
         segment_ids = None
         if self.segments is not None:
-            segments = FlatSequences(self.segments, self.tokens.lengths).take(ids)
+            segments = FlatSequences(self.segments, self.tokens.lengths).take(index)
             segment_ids = on_device(segments.values.astype(np.int64), device)
         return LabelledBatch(
             input_ids=on_device(chosen.values.astype(np.int64), device),
             layout=SequenceLayout(torch.from_numpy(chosen.lengths), device),
             segment_ids=segment_ids,
             labels=None if self.labels is None else on_device(self.labels[ids], device),
+            owners=owners,
         )
 
 

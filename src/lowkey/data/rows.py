@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, overload
 
-from lowkey.data.cells import as_list, is_empty, kind_of
+from lowkey.data.cells import COUPLES, MAY_BE_EMPTY, as_list, is_empty, kind_of
 from lowkey.data.config import DataConfig
 from lowkey.data.table import Table
 from lowkey.errors import DataError, did_you_mean, shown
@@ -25,6 +25,10 @@ _USUAL_NAMES = {
     "alternatives": (),
     "tokens": ("words", "tokenized_text", "token", "form"),
     "tags": ("ner_tags", "pos_tags", "upos", "xpos", "chunk_tags", "labels", "tag"),
+    "question": ("query",),
+    "context": ("passage", "paragraph", "document", "article", "text"),
+    "answers.text": ("answer.text", "answer_text", "answers", "answer"),
+    "answers.answer_start": ("answer.answer_start", "answer_start", "start"),
 }
 
 
@@ -134,7 +138,7 @@ def select_rows(
     Raises:
         DataError: If a required or mapped column is missing, a value is empty (unless
             ``data.empty`` is drop) or of a wrong type, if a row has not as many tags as tokens, or
-            if no row is left and one must be.
+            places as answers, or if no row is left and one must be.
     """
     companions = [COMPANIONS[name] for name in required if name in COMPANIONS]
     wanted = dict.fromkeys([*required, *companions])
@@ -176,6 +180,8 @@ def _missing_column(table: Table, name: str, theirs: str, required: Sequence[str
         fix += "{" + f"source: {sides[0]}, target: {sides[1]}" + "}"
     if name == "text" and {"tokens", "tags"} <= set(table.names):
         fix = "set task: tag to learn a tag for each word"
+    if name == "text" and {"question", "context"} <= set(table.names):
+        fix = "set task: answer to learn to find answers"
     mapped = "" if theirs == name else f" (data.columns maps {name} to it)"
     columns = ", ".join(table.names[:20]) + (", ..." if len(table.names) > 20 else "")
     return DataError(
@@ -184,11 +190,11 @@ def _missing_column(table: Table, name: str, theirs: str, required: Sequence[str
 
 
 def _without_empty(rows: Rows, policy: str, at_least: str) -> Rows:
-    """Refuses or drops the rows in which a column other than ``alternatives`` is empty."""
+    """Refuses or drops the rows in which a column is empty that may not be."""
     empty = {
         name: [i for i, value in enumerate(column) if is_empty(value)]
         for name, column in rows.values.items()
-        if name != "alternatives"
+        if name not in MAY_BE_EMPTY
     }
     dropped = set().union(*empty.values())
     if not dropped:
@@ -210,7 +216,7 @@ def _without_empty(rows: Rows, policy: str, at_least: str) -> Rows:
 
 def _checked(rows: Rows, name: str) -> list[Any]:
     """Returns a column with every value of the right type, or says where one is not."""
-    values = [as_list(value) if name == "alternatives" else value for value in rows.values[name]]
+    values = [as_list(value) if name in MAY_BE_EMPTY else value for value in rows.values[name]]
     kind = kind_of(name)
     for i, value in enumerate(values):
         if not kind.fits(value):
@@ -222,16 +228,17 @@ def _checked(rows: Rows, name: str) -> list[Any]:
 
 
 def _refuse_unequal(rows: Rows) -> None:
-    """Refuses rows that have not one tag for each word."""
-    if not {"tokens", "tags"} <= rows.values.keys():
-        return
-    for i, (words, tags) in enumerate(zip(rows.column("tokens"), rows.column("tags"), strict=True)):
-        if len(words) != len(tags):
-            raise DataError(
-                f"{len(words)} {_named(rows, 'tokens')} and {len(tags)} {_named(rows, 'tags')}",
-                where=rows.where(i),
-                fix="each word needs one tag",
-            )
+    """Refuses rows that have not one tag for each word, or one place for each answer."""
+    for one, other, fix in COUPLES:
+        if not {one, other} <= rows.values.keys():
+            continue
+        for i, (first, second) in enumerate(zip(rows.column(one), rows.column(other), strict=True)):
+            if len(first) != len(second):
+                raise DataError(
+                    f"{len(first)} {_named(rows, one)} and {len(second)} {_named(rows, other)}",
+                    where=rows.where(i),
+                    fix=fix,
+                )
 
 
 def _named(rows: Rows, name: str) -> str:

@@ -12,6 +12,7 @@ from lowkey.data.json_rows import parse_json_array, parse_json_lines
 from lowkey.data.parallel_files import read_parallel
 from lowkey.data.places import FORMATS, HubSplit, find_source, format_of, split_of
 from lowkey.data.rows import Rows, select_rows
+from lowkey.data.squad_rows import parse_squad
 from lowkey.data.table import Table
 from lowkey.data.text_files import read_data_text
 from lowkey.data.toys import PREFIX, toy_table
@@ -133,7 +134,7 @@ def _read_file(path: Path, config: DataConfig, required: Sequence[str]) -> Table
     if kind == "jsonl":
         return parse_json_lines(text, str(path))
     if kind == "json":
-        return parse_json_array(text, str(path))
+        return parse_squad(text, str(path)) or parse_json_array(text, str(path))
     if kind == "conll":
         return parse_conll(text, str(path))
     delimiter = config.delimiter or ("\t" if kind == "tsv" else ",")

@@ -86,7 +86,7 @@ class TaggedExamples:
             truncate=truncate,
             places=[rows.where(i) for i in range(len(rows))],
             fix="split it, raise data.max_length if the model reads more, or train with"
-            " data.truncate: true",
+            " data.long_texts: truncate",
         )
 
     @classmethod

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from tokenizers.processors import TemplateProcessing
 
 from lowkey.data.flat import FlatSequences
-from lowkey.data.frames import FRAMES, pair_frame
+from lowkey.data.frames import FRAMES, Frame, pair_frame
 from lowkey.data.tokenizer_files import TOKENIZER_FILE, native_errors, open_tokenizer
 from lowkey.errors import DataError
 from lowkey.files import write_text
@@ -57,6 +57,7 @@ class TextTokenizer:
         if len({self.begin_id, self.end_id, self.unknown_id}) < 3:
             ids = f"{begin} {self.begin_id}, {end} {self.end_id}, {unknown} {self.unknown_id}"
             raise DataError(f"two special tokens of the tokenizer have the same id ({ids})")
+        self.frame = Frame(self.begin_id, self.end_id, segments=begin != "<s>")
         # A vocabulary may have gaps; what counts is how many rows an embedding needs.
         self.vocab_size = max(vocabulary.values()) + 1
         self._tokenizer = tokenizer

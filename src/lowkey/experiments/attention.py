@@ -9,12 +9,14 @@ from torch import Tensor
 
 from lowkey.data.labelled import LabelledBatch
 from lowkey.data.pairs import encode_sources, flat_batch
+from lowkey.data.questions import QuestionBatch
 from lowkey.data.tagged import TaggedBatch
 from lowkey.decoding.greedy import greedy
 from lowkey.decoding.rules import Ban
 from lowkey.errors import ConfigError, DataError
 from lowkey.files import write_bytes, write_text
 from lowkey.nn.layout import SequenceLayout
+from lowkey.pipelines.answerer import Answerer
 from lowkey.pipelines.classifier import TextClassifier
 from lowkey.pipelines.long_texts import fit_texts
 from lowkey.pipelines.tagger import Tagger
@@ -25,7 +27,7 @@ from lowkey.reports.heatmaps import AttentionKind, AttentionMap
 
 
 def attention_of(
-    pipeline: TextClassifier | Tagger | Translator,
+    pipeline: TextClassifier | Tagger | Answerer | Translator,
     text: str,
     pair: str | None = None,
     *,
@@ -38,8 +40,8 @@ def attention_of(
 
     Args:
         pipeline: The model.
-        text: The text.
-        pair: The second text, for a classifier of pairs.
+        text: The text, or a question.
+        pair: The second text, for a classifier of pairs; the context of a question.
         target: What a Transformer is to have written, in place of its own output.
 
     Returns:
@@ -47,8 +49,9 @@ def attention_of(
         that was written there, a row of its self-attention after the token that was read.
 
     Raises:
-        ConfigError: If the model has no use for ``pair`` or ``target``.
-        DataError: If the target is longer than what the model was trained on.
+        ConfigError: If the model has no use for ``pair`` or ``target``, or needs a ``pair``.
+        DataError: If the target is longer than what the model was trained on, or if the text does
+            not fit into one window of a model that reads in windows.
     """
     with torch.inference_mode():
         if isinstance(pipeline, Translator):
@@ -62,7 +65,15 @@ def attention_of(
             if pair is not None:
                 raise ConfigError("a tagger reads one text", where="--pair", fix="leave it out")
             return _of_encoder(pipeline, pipeline.examples_of([text]).batch([0], pipeline.device))
-        examples = pipeline.examples_of([text], None if pair is None else [pair])
+        if isinstance(pipeline, Answerer):
+            if pair is None:
+                raise ConfigError("a question needs a context", where="--pair", fix="give it there")
+            examples = pipeline.examples_of([text], [pair])
+        else:
+            examples = pipeline.examples_of([text], None if pair is None else [pair])
+        if len(examples.tokens) > 1:
+            what = f"the text is longer than the {pipeline.facts.max_length} tokens of one window"
+            raise DataError(what, fix="give a part of it")
         return _of_encoder(pipeline, examples.batch([0], pipeline.device))
 
 
@@ -110,10 +121,11 @@ def _unless_none(kept: list[AttentionMap], where: str, wanted: str | int) -> lis
 
 
 def _of_encoder(
-    pipeline: TextClassifier | Tagger, batch: LabelledBatch | TaggedBatch
+    pipeline: TextClassifier | Tagger | Answerer,
+    batch: LabelledBatch | TaggedBatch | QuestionBatch,
 ) -> list[AttentionMap]:
     # What stands on the encoder looks at nothing.
-    segment_ids = batch.segment_ids if isinstance(batch, LabelledBatch) else None
+    segment_ids = None if isinstance(batch, TaggedBatch) else batch.segment_ids
     with collect_attention(pipeline.model) as weights:
         pipeline.model.encoder(batch.input_ids, batch.layout, segment_ids)
     tokens = pipeline.tokenizer.tokens(batch.input_ids.tolist())

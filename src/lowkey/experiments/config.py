@@ -16,7 +16,7 @@ from lowkey.training.config import TrainConfig
 Task = Literal["auto", "classify", "pair", "multilabel", "regress", "tag", "answer", "mlm"]
 Method = Literal["lora", "full", "head"]
 
-TASKS_TO_COME = ("multilabel", "answer", "mlm")
+TASKS_TO_COME = ("multilabel", "mlm")
 """Tasks that a recipe may name already and that no version can train yet."""
 
 LEARNING_RATES: dict[str, float] = {"lora": 5e-4, "full": 5e-5, "head": 1e-2}
@@ -155,8 +155,8 @@ class FinetuneRecipe(Config):
     """What ``lowkey finetune`` reads: a pretrained encoder on the user's task.
 
     Attributes:
-        task: What to learn; auto looks at the columns of texts and prints its choice, and "tag"
-            learns a tag for each word.
+        task: What to learn; auto looks at the columns of texts and prints its choice, "tag" learns
+            a tag for each word, and "answer" to find the answers to questions in texts.
         method: "lora" trains low-rank updates and the head, "full" everything, "head" the head.
         data: Where the rows are.
         model: The pretrained encoder.
@@ -202,10 +202,25 @@ class FinetuneRecipe(Config):
                 "data.memory_map is for lowkey train; lowkey finetune holds its rows in memory"
                 " — leave it at auto"
             )
+        if self.data.truncate:
+            raise ValueError(
+                "data.truncate is for lowkey train; lowkey finetune has data.long_texts"
+                " — set data.long_texts: truncate"
+            )
+        if self.task == "tag" and self.data.long_texts == "window":
+            raise ValueError(
+                "data.long_texts is window, but sentences to tag are read whole"
+                " — set it to error or truncate"
+            )
+        if self.task == "answer" and self.data.long_texts == "truncate":
+            raise ValueError(
+                "data.long_texts is truncate, but an answer may stand in what is cut off"
+                " — set it to window or error"
+            )
         if self.task in TASKS_TO_COME:
             raise ValueError(
                 f"task {self.task} is not there yet — this version trains classify, pair,"
-                " regress and tag; or leave it at auto"
+                " regress, tag and answer; or leave it at auto"
             )
         return self
 

@@ -12,8 +12,10 @@ from lowkey.experiments.export_translator import (
     write_marian,
     write_whole,
 )
+from lowkey.experiments.samples import BETWEEN
 from lowkey.files import staged_folder, write_text
 from lowkey.lora.inject import adapters, merge_all, unmerge_all
+from lowkey.pipelines.answerer import Answerer
 from lowkey.pipelines.classifier import TextClassifier
 from lowkey.pipelines.load import load
 from lowkey.pipelines.tagger import Tagger
@@ -86,13 +88,13 @@ def _export_translator(pipeline: Translator, format: Format, out: Path) -> str:
     return f"{out}: {said}"
 
 
-def _write_adapter(pipeline: TextClassifier | Tagger, folder: Path) -> str:
+def _write_adapter(pipeline: TextClassifier | Tagger | Answerer, folder: Path) -> str:
     pipeline.save_adapter(folder)
     count, base = len(adapters(pipeline.model)), pipeline.facts.base_model or ""
     return f"a PEFT adapter of {count} modules for {base}"
 
 
-def _write_merged(pipeline: TextClassifier | Tagger, folder: Path) -> str:
+def _write_merged(pipeline: TextClassifier | Tagger | Answerer, folder: Path) -> str:
     """Merges in fp32, from the original base, and measures what the merging changed."""
     texts = [str(sample["source"]) for sample in pipeline.facts.samples] or ["a", "b c"]
     logits = _logits_of(pipeline, texts)
@@ -107,10 +109,16 @@ def _write_merged(pipeline: TextClassifier | Tagger, folder: Path) -> str:
     )
 
 
-def _logits_of(pipeline: TextClassifier | Tagger, texts: Sequence[str]) -> Callable[[], np.ndarray]:
+def _logits_of(
+    pipeline: TextClassifier | Tagger | Answerer, texts: Sequence[str]
+) -> Callable[[], np.ndarray]:
     """Tokenizes some texts once, to compute their logits as often as wanted."""
     if isinstance(pipeline, Tagger):
         sentences = pipeline.examples_of(texts)
         return lambda: pipeline.logits(sentences)
+    if isinstance(pipeline, Answerer):
+        parts = [text.partition(BETWEEN) for text in texts]
+        asked = pipeline.examples_of([part[0] for part in parts], [part[2] for part in parts])
+        return lambda: pipeline.logits(asked)
     examples = pipeline.examples_of(texts, texts if pipeline.facts.pairs else None)
     return lambda: pipeline.logits(examples)

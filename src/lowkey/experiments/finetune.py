@@ -1,4 +1,4 @@
-"""Fine-tunes a pretrained encoder on labelled texts or words: by LoRA, fully, or its head alone.
+"""Fine-tunes a pretrained encoder on texts, words or questions: by LoRA, fully, or its head alone.
 
     rows -> task -> base model -> method -> train -> reload the best -> score -> report
 
@@ -8,17 +8,19 @@ is a comparison between them one of methods.
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
 from lowkey import runtime
+from lowkey.data.config import LongTexts
 from lowkey.data.labels import LabelMap, TaskChoice, label_numbers
 from lowkey.data.pair_tokenizer import refuse_other_size
 from lowkey.data.tags import tag_map
 from lowkey.data.tokenizer import TextTokenizer
 from lowkey.errors import ConfigError
 from lowkey.experiments.config import FinetuneRecipe
-from lowkey.experiments.learners import Learner, TagLearner, learner_of
+from lowkey.experiments.learners import AnyLearner, learner_of
 from lowkey.experiments.method import make_trainable
 from lowkey.experiments.samples import label_samples
 from lowkey.experiments.session import Session, environment, open_session
@@ -28,6 +30,8 @@ from lowkey.hf.hub import resolve_model
 from lowkey.hf.model_folder import base_identity
 from lowkey.models.encoder import Encoder
 from lowkey.models.heads import TokenClassifier
+from lowkey.models.span_head import SpanClassifier
+from lowkey.pipelines.answerer import Answerer
 from lowkey.pipelines.bundle import Facts, as_metrics, folder_bytes
 from lowkey.pipelines.classifier import TextClassifier
 from lowkey.pipelines.tagger import Tagger
@@ -35,6 +39,10 @@ from lowkey.run_folder import RunFolder
 from lowkey.training.course import Course
 from lowkey.training.progress import progress_for
 from lowkey.training.trainer import FitResult, Trainer
+
+_KINDS: dict[str, Any] = {"tag": "tagging", "answer": "answering", "regress": "regression"}
+# Where the recipe does not say: a tag for each word, or an answer wherever it stands, is wanted.
+_LONG_TEXTS: dict[str, LongTexts] = {"tag": "error", "answer": "window"}
 
 
 def finetune(recipe: FinetuneRecipe, out: Path, *, resume: bool = False) -> Facts:
@@ -79,17 +87,16 @@ def finetune(recipe: FinetuneRecipe, out: Path, *, resume: bool = False) -> Fact
 
 def _prepare(
     recipe: FinetuneRecipe, splits: Splits, choice: TaskChoice, say: Callable[[str], None]
-) -> Learner | TagLearner:
+) -> AnyLearner:
     """Loads the base, tokenizes, and makes the model trainable in the way of the method."""
     base = resolve_model(recipe.model.path, key="model.path")
     labels = _labels(recipe, splits, choice)
-    tags = choice.task == "tag"
-    kind = Tagger if tags else TextClassifier
+    kind = {"tag": Tagger, "answer": Answerer}.get(choice.task, TextClassifier)
     device = runtime.resolve_device(recipe.train.device)
     dtype = runtime.resolve_precision(recipe.train.precision, device)
     generator = runtime.generator(recipe.train.seed, "weights")
     model = kind.load_model(base, len(labels) if labels else 1, generator=generator)
-    if labels is None:
+    if choice.task == "regress":
         # From the mean on, the head has only differences to learn, whatever the scale.
         nn.init.constant_(model.classifier.bias, float(label_numbers(splits.train).mean()))
     max_length = _max_length(recipe.data.max_length, model.encoder, recipe.model.path)
@@ -100,13 +107,15 @@ def _prepare(
             parameter.data = parameter.data.to(dtype)
     local = Path(recipe.model.path).expanduser()
     facts = Facts(
-        kind="tagging" if tags else "classification" if labels else "regression",
+        kind=_KINDS.get(choice.task, "classification"),
         task=choice.task,
         method=recipe.method,
         pairs="text_pair" in splits.train.columns,
         labels=list(labels.names) if labels else [],
         max_length=max_length,
-        truncate=tags and recipe.data.truncate,
+        long_texts=recipe.data.long_texts or _LONG_TEXTS.get(choice.task, "truncate"),
+        stride=recipe.data.stride,
+        max_answer_length=recipe.data.max_answer_length,
         base_model=str(local.resolve()) if local.exists() else recipe.model.path,
         base_sha256=base_identity(base)["sha256"],
         environment=environment(device, dtype),
@@ -115,14 +124,16 @@ def _prepare(
     refuse_other_size(tokenizer, model.encoder.config.vocab_size, str(base), spare=True)
     model.compute_in(dtype)
     rest = tokenizer, facts, device, lora_config
+    if isinstance(model, SpanClassifier):
+        return learner_of(Answerer(model, *rest), splits, recipe, say)
     if isinstance(model, TokenClassifier):
         return learner_of(Tagger(model, *rest), splits, recipe, say)
     return learner_of(TextClassifier(model, *rest), splits, recipe, say)
 
 
 def _labels(recipe: FinetuneRecipe, splits: Splits, choice: TaskChoice) -> LabelMap | None:
-    """Decides the classes, or the tags, from all training rows; a regression has none."""
-    if choice.task == "regress":
+    """Decides the classes, or the tags, from all training rows; other tasks have none."""
+    if choice.task in ("regress", "answer"):
         return None
     found = tag_map if choice.task == "tag" else LabelMap.from_rows
     return found(splits.given, recipe.data.labels)
@@ -141,7 +152,7 @@ def _max_length(wanted: int | None, encoder: Encoder, path: str) -> int:
 def _conclude(
     recipe: FinetuneRecipe,
     splits: Splits,
-    learner: Learner | TagLearner,
+    learner: AnyLearner,
     fit: FitResult,
     session: Session,
 ) -> Facts:
@@ -165,7 +176,8 @@ def _conclude(
         "train_rows": len(splits.train),
         f"{name}_rows": len(rows),
     }
-    facts = learner.classifier.facts.model_copy(
+    # Those of the best step: a threshold is chosen anew at every evaluation.
+    facts = reloaded.facts.model_copy(
         update={
             "metrics": as_metrics(scores),
             "counts": {**counts, "disk_bytes": folder_bytes(best)},

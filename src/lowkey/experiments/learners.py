@@ -10,8 +10,11 @@ from lowkey.data.labelled import LabelledExamples
 from lowkey.data.tagged import TaggedExamples
 from lowkey.errors import DataError
 from lowkey.experiments.config import FinetuneRecipe
+from lowkey.experiments.span_learner import SpanLearner
 from lowkey.experiments.splits import Splits, plan_epoch
 from lowkey.metrics.entities import entities, marks_entities
+from lowkey.nn.ragged import mean_of_groups
+from lowkey.pipelines.answerer import Answerer
 from lowkey.pipelines.classifier import TextClassifier
 from lowkey.pipelines.tagger import Tagger
 from lowkey.training.objective import StepLoss
@@ -62,6 +65,8 @@ class Learner:
         """
         batch = self.train.batch(ids, self.classifier.device)
         logits = self.model(batch.input_ids, batch.layout, batch.segment_ids)
+        if batch.owners is not None:
+            logits = mean_of_groups(logits, batch.owners, len(ids))
         labels = batch.labels
         assert labels is not None, "training examples have labels"
         sums: dict[str, float] = {}
@@ -158,12 +163,15 @@ class TagLearner:
         return {name: score.value for name, score in scores.items()}
 
 
+AnyLearner = Learner | TagLearner | SpanLearner
+
+
 def learner_of(
-    pipeline: TextClassifier | Tagger,
+    pipeline: TextClassifier | Tagger | Answerer,
     splits: Splits,
     recipe: FinetuneRecipe,
     say: Callable[[str], None],
-) -> Learner | TagLearner:
+) -> AnyLearner:
     """Tokenizes the rows of a task and says what of them is not read.
 
     Args:
@@ -176,8 +184,8 @@ def learner_of(
         What the trainer is to train.
 
     Raises:
-        DataError: If a row is not what the model reads, a label is none of those known, or a
-            sentence to tag is too long and not to be cut.
+        DataError: If a row is not what the model reads, a label is none of those known, or a text
+            is too long and is to be refused.
     """
     # What is wrong with test rows must not come out when the training is over.
     named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
@@ -188,11 +196,14 @@ def learner_of(
             for note in part.notes(name):
                 say(note)
         return TagLearner(pipeline, tagged["train"], tagged["validation"], recipe)
+    if isinstance(pipeline, Answerer):
+        asked = {name: pipeline.examples(part) for name, part in rows.items()}
+        for name, part in asked.items():
+            for note in part.notes(name, pipeline.facts.max_answer_length):
+                say(note)
+        return SpanLearner(pipeline, asked["train"], asked["validation"], recipe)
     labelled = {name: pipeline.examples(part) for name, part in rows.items()}
     for name, part in labelled.items():
-        if part.num_truncated and name != "test":
-            say(
-                f"note: {part.truncated_share:.1%} of the {name} texts are longer than"
-                f" {pipeline.facts.max_length} tokens and are cut"
-            )
+        for note in part.notes(name):
+            say(note)
     return Learner(pipeline, labelled["train"], labelled["validation"], recipe)

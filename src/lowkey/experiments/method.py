@@ -9,16 +9,18 @@ from lowkey.errors import ConfigError, did_you_mean
 from lowkey.experiments.config import FinetuneRecipe
 from lowkey.files import tensor_infos
 from lowkey.hf.adapter_families import Family
+from lowkey.hf.answerer import answerer_names
 from lowkey.hf.encoder_families import FAMILIES
 from lowkey.hf.model_folder import WEIGHTS
 from lowkey.hf.tagger import tagger_names
 from lowkey.lora.config import LoRAConfig
 from lowkey.lora.inject import inject
 from lowkey.models.heads import SequenceClassifier, TokenClassifier
+from lowkey.models.span_head import SpanClassifier
 
 
 def make_trainable(
-    model: SequenceClassifier | TokenClassifier,
+    model: SequenceClassifier | TokenClassifier | SpanClassifier,
     recipe: FinetuneRecipe,
     base: Path,
     generator: torch.Generator,
@@ -52,8 +54,8 @@ def make_trainable(
         if isinstance(model, SequenceClassifier) and model.transform is not None:
             new.append("transform")
         family = model.encoder.config.family
-        tags = isinstance(model, TokenClassifier)
-        names = tagger_names(family) if tags else FAMILIES[family]
+        named = {TokenClassifier: tagger_names, SpanClassifier: answerer_names}
+        names = named.get(type(model), FAMILIES.__getitem__)(family)
         config = _whole(recipe.lora, new, names.adapters)
         say(str(inject(model, config, generator)))
         return config

@@ -8,32 +8,40 @@ import numpy as np
 from lowkey.data.labels import label_name
 from lowkey.data.rows import Rows
 from lowkey.experiments.splits import spread
+from lowkey.metrics.squad import is_exact
+from lowkey.pipelines.answerer import NO_ANSWER, Answerer
 from lowkey.pipelines.classifier import TextClassifier
 from lowkey.pipelines.sentences import tags_in_words
 from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.text_scores import allowed_targets
 
 NUM_SAMPLES = 20
+BETWEEN = " ‖ "
+"""Stands between the two texts of a sample."""
 
 
-def label_samples(classifier: TextClassifier | Tagger, rows: Rows) -> list[dict[str, Any]]:
+def label_samples(
+    classifier: TextClassifier | Tagger | Answerer, rows: Rows
+) -> list[dict[str, Any]]:
     """Shows what an encoder makes of rows spread evenly over the set.
 
     Args:
-        classifier: A classifier or a tagger.
-        rows: Rows with text and label, or with tokens and tags.
+        classifier: A classifier, a tagger or a finder of answers.
+        rows: Rows with what it reads, and the truth.
 
     Returns:
-        source, target, prediction and, for classes and tags, whether it is correct.
+        source, target, prediction and, but for numbers, whether it is correct.
     """
     chosen = spread(rows, NUM_SAMPLES)
     if isinstance(classifier, Tagger):
         return _tag_samples(classifier, chosen)
+    if isinstance(classifier, Answerer):
+        return _answer_samples(classifier, chosen)
     pairs = list(chosen.column("text_pair")) if "text_pair" in rows.columns else None
     answers = classifier.predict(list(chosen.column("text")), pairs)
     samples: list[dict[str, Any]] = []
     for row, answer in zip(chosen, answers, strict=True):
-        source = f"{row['text']} ‖ {row['text_pair']}" if pairs else row["text"]
+        source = f"{row['text']}{BETWEEN}{row['text_pair']}" if pairs else row["text"]
         sample = {"source": source, "target": str(row["label"]), "correct": None}
         if "label" in answer:
             right = answer["label"] == sample["target"]
@@ -54,6 +62,21 @@ def _tag_samples(tagger: Tagger, rows: Rows) -> list[dict[str, Any]]:
                 "target": tags_in_words(row["tokens"], truth),
                 "prediction": tags_in_words(row["tokens"], answer["tags"]),
                 "correct": answer["tags"] == truth,
+            }
+        )
+    return samples
+
+
+def _answer_samples(answerer: Answerer, rows: Rows) -> list[dict[str, Any]]:
+    """Writes each question with its context behind it."""
+    samples = []
+    for row, answer in zip(rows, answerer.texts(answerer.examples(rows)), strict=True):
+        samples.append(
+            {
+                "source": f"{row['question']}{BETWEEN}{row['context']}",
+                "target": (row["answers.text"] or [NO_ANSWER])[0],
+                "prediction": answer or NO_ANSWER,
+                "correct": is_exact(answer or "", row["answers.text"]),
             }
         )
     return samples

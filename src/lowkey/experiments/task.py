@@ -1,5 +1,6 @@
 """What is to be learned: what the recipe asks for, or what the columns say."""
 
+from lowkey.data.answer_places import ANSWER_COLUMNS, num_unanswerable
 from lowkey.data.labels import TaskChoice, detect_task, label_name
 from lowkey.data.rows import Rows
 from lowkey.errors import DataError
@@ -7,15 +8,17 @@ from lowkey.experiments.config import Task
 from lowkey.metrics.entities import marks_entities
 
 
-def columns_for(task: str) -> tuple[str, str]:
+def columns_for(task: str) -> tuple[str, ...]:
     """Names the columns that a task is learned from.
 
     Args:
         task: What the recipe asks for.
 
     Returns:
-        The column to read, and that of the truth.
+        The columns to read, and those of the truth.
     """
+    if task == "answer":
+        return ANSWER_COLUMNS
     return ("tokens", "tags") if task == "tag" else ("text", "label")
 
 
@@ -38,6 +41,10 @@ def choose_task(wanted: Task, train: Rows) -> TaskChoice:
         names = {label_name(tag) for tags in train.column("tags") for tag in tags}
         marks = "mark entities" if marks_entities(names) else "say something of each word"
         return TaskChoice("tag", f"asked for; {len(names)} different tags that {marks}")
+    if wanted == "answer":
+        none = num_unanswerable(train)
+        found = f"{none} of {len(train)} questions have no answer" if none else "all have answers"
+        return TaskChoice("answer", f"asked for; {found}")
     has_pairs = "text_pair" in train.columns
     if wanted == "pair" and not has_pairs:
         raise DataError(

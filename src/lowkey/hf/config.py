@@ -50,8 +50,7 @@ HARMLESS = frozenset(
         "pooler_num_fc_layers",
         "pooler_size_per_head",
         "pooler_type",
-        # DistilBERT's: another head's dropout, and how its position table was first filled.
-        "qa_dropout",
+        # DistilBERT's: how its position table was first filled.
         "sinusoidal_pos_embds",
         # ELECTRA's head as transformers once described it; its code fixes all of it.
         "summary_activation",

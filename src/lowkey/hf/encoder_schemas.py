@@ -64,6 +64,11 @@ class EncoderConfigFile(Schema, ABC):
         """Dropout before the classifier."""
 
     @property
+    def span_dropout(self) -> float:
+        """Dropout before the head that finds answers; only DistilBERT has any."""
+        return 0.0
+
+    @property
     @abstractmethod
     def encoder(self) -> EncoderConfig:
         """The same encoder in our words."""
@@ -167,11 +172,17 @@ class DistilBertConfigFile(EncoderConfigFile):
     dropout: Rate = 0.1
     attention_dropout: Rate = 0.1
     seq_classif_dropout: Rate = 0.2
+    qa_dropout: Rate = 0.1
 
     @property
     def head_dropout(self) -> float:
         """Dropout before the classifier."""
         return self.seq_classif_dropout
+
+    @property
+    def span_dropout(self) -> float:
+        """Dropout before the head that finds answers."""
+        return self.qa_dropout
 
     @property
     def encoder(self) -> EncoderConfig:

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from lowkey.config import Config
+from lowkey.data.config import LongTexts
+from lowkey.data.windows import Fit
 from lowkey.errors import DataError, MissingInputError
 from lowkey.files import read_json, write_json
 from lowkey.metrics.intervals import Score
@@ -31,7 +33,12 @@ class Facts(Config):
         pairs: Whether it reads pairs of texts.
         labels: Names of the classes, in the order of the logits.
         max_length: Most tokens the model reads.
-        truncate: Whether a tagger cuts longer sentences; else it refuses them.
+        long_texts: What becomes of longer texts: an encoder cuts them, reads them in windows or
+            refuses them.
+        stride: Tokens that two windows of a text share; None: a quarter of ``max_length``.
+        max_answer_length: Most tokens of an answer that is found in a text.
+        null_threshold: How much likelier than the best answer no answer must be, in logits, for a
+            question to have none; None: each has one.
         base_model: The pretrained model a part of the weights comes from; None if all are here.
         base_sha256: Hash of that model's weights file.
         decode: How sentences are decoded; None if none are.
@@ -42,13 +49,16 @@ class Facts(Config):
     """
 
     format: Literal[1] = 1
-    kind: Literal["translation", "classification", "regression", "tagging"]
+    kind: Literal["translation", "classification", "regression", "tagging", "answering"]
     task: Text
     method: Literal["scratch", "lora", "full", "head", "published"]
     pairs: bool = False
     labels: list[Text] = Field(default=[], max_length=100_000)
     max_length: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    truncate: bool = False
+    long_texts: LongTexts = "truncate"
+    stride: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    max_answer_length: Annotated[int, Field(ge=1, le=1_000)] = 30
+    null_threshold: float | None = None
     base_model: Text | None = None
     base_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     decode: Decoding | None = None
@@ -56,6 +66,21 @@ class Facts(Config):
     counts: dict[str, int | float] = Field(default={})
     samples: list[dict[str, str | bool | None]] = Field(default=[])
     environment: dict[str, str | int] = Field(default={})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _former_names(cls, values: Any) -> Any:
+        # Taggers said so before there were windows.
+        if isinstance(values, dict) and isinstance(values.get("truncate"), bool):
+            values = dict(values)
+            cut = values.pop("truncate") or values.get("kind") != "tagging"
+            values.setdefault("long_texts", "truncate" if cut else "error")
+        return values
+
+    @property
+    def fit(self) -> Fit:
+        """How texts are made to fit."""
+        return Fit(self.max_length, self.long_texts, self.stride)
 
     @model_validator(mode="after")
     def _labels_fit_kind(self) -> "Facts":

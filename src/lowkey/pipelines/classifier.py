@@ -20,6 +20,7 @@ from lowkey.metrics.intervals import Score
 from lowkey.metrics.regression import mse, pearson, spearman
 from lowkey.models.config import EncoderFamily
 from lowkey.models.heads import SequenceClassifier
+from lowkey.nn.ragged import mean_of_groups
 from lowkey.pipelines.encoder_pipeline import EncoderPipeline
 
 # Large enough that matrix products dominate, small enough for a laptop's memory.
@@ -84,33 +85,43 @@ class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
             The examples.
 
         Raises:
-            DataError: If a label is none of the classes, or if the model wants pairs and gets
-                texts, or the other way round.
+            DataError: If a label is none of the classes, if the model wants pairs and gets texts,
+                or the other way round, or if a text is too long and is to be refused.
         """
         self._refuse_unpaired("text_pair" in rows.columns, rows.place)
-        return LabelledExamples.from_rows(
-            rows, self.tokenizer, self.labels, max_length=self.facts.max_length
-        )
+        return LabelledExamples.from_rows(rows, self.tokenizer, self.labels, fit=self.facts.fit)
 
     def examples_of(
-        self, texts: Sequence[str], pairs: Sequence[str] | None = None
+        self,
+        texts: Sequence[str],
+        pairs: Sequence[str] | None = None,
+        *,
+        places: Sequence[str] | None = None,
     ) -> LabelledExamples:
         """Tokenizes texts as the model wants them.
 
         Args:
             texts: The texts.
             pairs: The second text of each, if the model was trained on pairs.
+            places: How messages call each text; None counts them from 1.
 
         Returns:
             The examples, without labels.
+
+        Raises:
+            DataError: If the model wants pairs and gets texts, or the other way round, or if a text
+                is longer than a model reads that was trained to refuse it.
         """
+        self._refuse_unpaired(pairs is not None)
         return LabelledExamples.from_texts(
-            texts, pairs, self.tokenizer, max_length=self.facts.max_length
+            texts, pairs, self.tokenizer, fit=self.facts.fit, places=places
         )
 
     @torch.inference_mode()
     def logits(self, examples: LabelledExamples) -> Float32[np.ndarray, "examples labels"]:
         """Scores examples, similar lengths together, and gives them back in their order.
+
+        The logits of a text that is read in windows are the mean of theirs.
 
         Args:
             examples: Tokenized texts.
@@ -120,11 +131,14 @@ class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
         """
         training = self.model.training
         self.model.eval()
-        output = torch.empty(len(examples), self.model.classifier.out_features)
-        for ids in plan_evaluation_batches(examples.lengths, BATCH_TOKENS):
-            batch = examples.batch(ids, self.device)
+        windows = examples.apart()
+        output = torch.empty(len(windows), self.model.classifier.out_features)
+        for ids in plan_evaluation_batches(windows.lengths, BATCH_TOKENS):
+            batch = windows.batch(ids, self.device)
             output[ids] = self.model(batch.input_ids, batch.layout, batch.segment_ids).cpu()
         self.model.train(training)
+        if examples.windows is not None:
+            output = mean_of_groups(output, torch.from_numpy(examples.owners), len(examples))
         return output.numpy()
 
     def score(self, examples: LabelledExamples) -> dict[str, Score]:
@@ -157,12 +171,21 @@ class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
             ``{"label", "scores": {name: probability}}`` for each; ``{"score"}`` for a regression.
 
         Raises:
-            DataError: If the model wants pairs and gets texts, or the other way round.
+            DataError: If the model wants pairs and gets texts, or the other way round, or if a text
+                is longer than a model reads that was trained to refuse it.
         """
-        self._refuse_unpaired(pairs is not None)
-        if not texts:
-            return []
-        logits = torch.from_numpy(self.logits(self.examples_of(texts, pairs)))
+        return self.answers(self.examples_of(texts, pairs)) if texts else []
+
+    def answers(self, examples: LabelledExamples) -> list[dict[str, Any]]:
+        """Predicts what has been tokenized already.
+
+        Args:
+            examples: Tokenized texts.
+
+        Returns:
+            See :meth:`predict`.
+        """
+        logits = torch.from_numpy(self.logits(examples))
         if self.labels is None:
             return [{"score": value} for value in logits[:, 0].tolist()]
         return [self._answer(row) for row in logits.softmax(1)]

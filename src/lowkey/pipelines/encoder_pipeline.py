@@ -8,6 +8,7 @@ import torch
 
 from lowkey.data.labelled import LabelledExamples
 from lowkey.data.labels import LabelMap
+from lowkey.data.questions import QuestionExamples
 from lowkey.data.rows import Rows
 from lowkey.data.tagged import TaggedExamples
 from lowkey.data.tokenizer import TextTokenizer
@@ -18,14 +19,15 @@ from lowkey.lora.config import LoRAConfig
 from lowkey.metrics.intervals import Score
 from lowkey.models.config import EncoderFamily
 from lowkey.models.heads import SequenceClassifier, TokenClassifier
+from lowkey.models.span_head import SpanClassifier
 from lowkey.pipelines.base_model import find_base
 from lowkey.pipelines.bundle import Facts
 from lowkey.pipelines.head import load_head, save_head
 
 _PADDING = ("[PAD]", "<pad>")
 
-M = TypeVar("M", SequenceClassifier, TokenClassifier)
-E = TypeVar("E", LabelledExamples, TaggedExamples)
+M = TypeVar("M", SequenceClassifier, TokenClassifier, SpanClassifier)
+E = TypeVar("E", LabelledExamples, TaggedExamples, QuestionExamples)
 P = TypeVar("P", bound="EncoderPipeline[Any, Any]")
 
 

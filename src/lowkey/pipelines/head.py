@@ -5,12 +5,15 @@ from pathlib import Path
 from lowkey.errors import DataError, shown
 from lowkey.files import read_tensors, tensor_infos, write_tensors
 from lowkey.models.heads import SequenceClassifier, TokenClassifier
+from lowkey.models.span_head import SpanClassifier
+
+Headed = SequenceClassifier | TokenClassifier | SpanClassifier
 
 HEAD_FILE = "head.safetensors"
 _HEAD, _POOLER = ("transform.", "classifier."), "encoder.pooler."
 
 
-def save_head(model: SequenceClassifier | TokenClassifier, folder: Path) -> None:
+def save_head(model: Headed, folder: Path) -> None:
     """Writes what of a model is trained: its head, and a pooler that its base does not hold.
 
     Args:
@@ -25,7 +28,7 @@ def save_head(model: SequenceClassifier | TokenClassifier, folder: Path) -> None
     )
 
 
-def load_head(model: SequenceClassifier | TokenClassifier, folder: Path) -> None:
+def load_head(model: Headed, folder: Path) -> None:
     """Puts the head of a bundle on its base, and freezes the rest.
 
     Args:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from lowkey import runtime
 from lowkey.errors import ConfigError
+from lowkey.pipelines.answerer import Answerer
 from lowkey.pipelines.classifier import TextClassifier
 from lowkey.pipelines.published import read_facts
 from lowkey.pipelines.tagger import Tagger
@@ -13,7 +14,7 @@ from lowkey.run_folder import resolve_bundle
 
 def load(
     path: str | Path, *, base: str | None = None, device: str = "auto", precision: str = "fp32"
-) -> TextClassifier | Tagger | Translator:
+) -> TextClassifier | Tagger | Answerer | Translator:
     """Opens the model of a run.
 
     Args:
@@ -23,8 +24,8 @@ def load(
         precision: "fp32" (the reference), "bf16" or "auto".
 
     Returns:
-        A pipeline; ``predict`` takes a list of texts, for a tagger also lists of words, and returns
-        one dictionary for each.
+        A pipeline; ``predict`` takes a list of texts, for a tagger also lists of words, for
+        questions a list of them and one of contexts, and returns one dictionary for each.
 
     Raises:
         MissingInputError: If there is no such run, or its base model is not there.
@@ -41,4 +42,6 @@ def load(
         return Translator.load(folder, base=base, device=where, dtype=dtype)
     if facts.kind == "tagging":
         return Tagger.load(folder, base=base, device=where, dtype=dtype)
+    if facts.kind == "answering":
+        return Answerer.load(folder, base=base, device=where, dtype=dtype)
     return TextClassifier.load(folder, base=base, device=where, dtype=dtype)

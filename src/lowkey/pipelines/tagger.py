@@ -87,7 +87,7 @@ class Tagger(EncoderPipeline[TokenClassifier, TaggedExamples]):
             self.tokenizer,
             LabelMap(self.facts.labels),
             max_length=self.facts.max_length,
-            truncate=self.facts.truncate,
+            truncate=self.facts.long_texts == "truncate",
         )
 
     def examples_of(
@@ -115,7 +115,7 @@ class Tagger(EncoderPipeline[TokenClassifier, TaggedExamples]):
             [words_of(sentence) for sentence in sentences],
             self.tokenizer,
             max_length=self.facts.max_length,
-            truncate=self.facts.truncate,
+            truncate=self.facts.long_texts == "truncate",
             places=places,
         )
 

@@ -17,6 +17,7 @@ _TITLES = {
     "entity_f1": "F1 of entities",
     "entity_precision": "Precision of entities",
     "entity_recall": "Recall of entities",
+    "answerable_f1": "F1 of questions with an answer",
     "f1_macro": "F1, macro",
     "lr": "Learning rate",
     "matthews": "Matthews correlation",
@@ -28,6 +29,7 @@ _TITLES = {
     "spearman": "Spearman correlation",
     "ter": "TER",
     "training_seconds": "Training time",
+    "unanswerable_accuracy": "Accuracy on questions without an answer",
 }
 _SHARES = ("accuracy", "exact", "f1", "precision", "recall", "rate")
 _LOWER = ("loss", "error", "mse", "nll", "perplexity", "seconds", "bytes", "mib", "ter")

@@ -41,6 +41,7 @@ _KINDS = {
     "classification": "An encoder that chooses labels",
     "regression": "An encoder that gives a number",
     "tagging": "An encoder that tags words",
+    "answering": "An encoder that finds answers in texts",
 }
 _METHODS = {
     "scratch": "trained from scratch",
