@@ -71,7 +71,8 @@ SPLITS = ("train.jsonl.gz", "validation.jsonl.gz", "test.jsonl.gz")
     "name",
     [
         "py.typed",
-        *(f"recipes/{n}.yaml" for n in ("classify", "tag", "translate", "pronounce", "sentiment")),
+        *(f"recipes/{n}.yaml" for n in ("classify", "tag", "answer", "translate", "sentiment")),
+        "recipes/pronounce.yaml",
         *(f"recipes/data/pronounce/{name}" for name in (*SPLITS, "README.md", "NOTICE")),
         *(f"recipes/data/sentiment/{name}" for name in (*SPLITS, "README.md", "NOTICE")),
     ],

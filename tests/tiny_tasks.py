@@ -101,6 +101,23 @@ def tagged_rows(count: int, seed: int) -> list[dict[str, Any]]:
     return rows
 
 
+def asked_rows(count: int, seed: int, *, impossible: float = 0.0) -> list[dict[str, Any]]:
+    """Questions to texts in which one word, perhaps with "very" before it, is the answer."""
+    chance = random.Random(seed)
+    rows = []
+    for _ in range(count):
+        words = chance.choices(("the", "film", "was", "and", "a", "b", "c"), k=chance.randint(2, 8))
+        texts, starts = [], []
+        if chance.random() >= impossible:
+            texts = [chance.choice(("", "very ")) + chance.choice((*GOOD, *BAD))]
+            place = chance.randint(0, len(words))
+            starts = [len(" ".join([*words[:place], ""]))]
+            words.insert(place, texts[0])
+        answers = {"text": texts, "answer_start": starts}
+        rows.append({"question": "is the film", "context": " ".join(words), "answers": answers})
+    return rows
+
+
 def reversed_pairs(count: int, seed: int) -> list[dict[str, str]]:
     """Sequences of symbols, and the same backwards."""
     chance = random.Random(seed)

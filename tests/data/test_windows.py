@@ -54,6 +54,8 @@ def test_windows_are_those_of_the_library(tokenizers, data):
         for ids, kinds in expected:
             assert fitted.tokens.take([place]).values.tolist() == ids
             if fitted.segment_ids is not None:
+                # In RoBERTa's windows behind the first the library has segments no RoBERTa knows.
+                kinds = kinds if tokenizer.frame.segments else [0] * len(ids)
                 assert fitted.segment_ids[token : token + len(ids)].tolist() == kinds
             place, token = place + 1, token + len(ids)
     assert place == len(fitted.tokens)

@@ -10,7 +10,9 @@ from jaxtyping import Integer, UInt8
 
 from lowkey.errors import DataError
 
-Ids = Integer[np.ndarray, " tokens"]
+First = Integer[np.ndarray, " first"]
+Second = Integer[np.ndarray, " second"]
+Framed = tuple[Integer[np.ndarray, " tokens"], UInt8[np.ndarray, " tokens"]]
 
 FRAMES = (("[CLS]", "[SEP]", "[UNK]"), ("<s>", "</s>", "<unk>"))
 """The begin, end and unknown tokens of BERT's tokenizers; of RoBERTa's and those trained here."""
@@ -42,9 +44,7 @@ class Frame:
         """
         return 1 + texts + (texts == 2 and not self.segments)
 
-    def around(
-        self, first: Ids, second: Ids | None = None
-    ) -> tuple[Ids, UInt8[np.ndarray, " tokens"]]:
+    def around(self, first: First, second: Second | None = None) -> Framed:
         """Puts them around the ids of a text, or of two.
 
         Args:

@@ -218,8 +218,8 @@ class LabelledExamples:
 
 
 def on_device(
-    values: Shaped[np.ndarray, " values"], device: torch.device | str
-) -> Shaped[Tensor, " values"]:
+    values: Shaped[np.ndarray, "*shape"], device: torch.device | str
+) -> Shaped[Tensor, "*shape"]:
     """Brings an array to the device of the model.
 
     Args:

@@ -18,7 +18,8 @@ class Pieces(NamedTuple):
     Attributes:
         ids: The token ids.
         starts: The character at which each token begins.
-        ends: The character behind the last one of each; white space is in no token.
+        ends: The character behind the last one of each. White space is in no token; one that holds
+            nothing else ends before it begins.
     """
 
     ids: Int64[np.ndarray, " tokens"]
@@ -75,5 +76,4 @@ def _without_space(
     later = np.where(solid, places, len(text))[::-1]
     following = np.append(np.minimum.accumulate(later)[::-1], len(text))
     reached = np.insert(np.maximum.accumulate(np.where(solid, places + 1, 0)), 0, 0)
-    starts = np.minimum(following[starts], ends)
-    return starts, np.maximum(reached[ends], starts)
+    return following[starts], reached[ends]

@@ -210,7 +210,7 @@ class Answerer(EncoderPipeline[SpanClassifier, QuestionExamples]):
             See :meth:`predict`.
         """
         found, threshold = self.find(examples), self.facts.null_threshold
-        absent = found.starts == found.ends
+        absent = found.starts >= found.ends
         if threshold is not None:
             absent |= found.margins > threshold
         answers: list[dict[str, Any]] = []

@@ -21,7 +21,7 @@ class Found:
 
     Attributes:
         starts: The character at which the best answer begins.
-        ends: The character behind it; where it begins, if there is none to be found.
+        ends: The character behind it; not behind the start, if there is none to be found.
         margins: By how much no answer is likelier than the best one, in logits.
         scores: Probability of the best answer in its window.
         null_scores: Probability of no answer, in the window in which it is least likely.
