@@ -9,11 +9,13 @@ from lowkey.cli import main
 
 TAG = ["finetune", "--config", "classify.yaml", "--set", "task=tag"]
 TAG += ["--set", "data.train=data/tagged.jsonl", "--set", "data.validation=data/tagged_dev.jsonl"]
+ANSWER = ["finetune", "--config", "classify.yaml", "--set", "task=answer"]
+ANSWER += ["--set", "data.train=data/asked.jsonl", "--set", "data.validation=data/asked_dev.jsonl"]
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with runs of two steps: runs/classify and runs/tag (LoRA), and runs/translate."""
+    """Runs of two steps: by LoRA runs/classify, runs/tag and runs/answer, and runs/translate."""
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -24,6 +26,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
             rows = tiny_tasks.tagged_rows(32, seed)
             tiny_tasks.write_jsonl(folder / "data" / f"{name}.jsonl", rows)
         assert main([*TAG, "--out", "runs/tag"]) == 0
+        for name, seed in (("asked", 1), ("asked_dev", 2)):
+            rows = tiny_tasks.asked_rows(32, seed, impossible=0.3)
+            tiny_tasks.write_jsonl(folder / "data" / f"{name}.jsonl", rows)
+        assert main([*ANSWER, "--out", "runs/answer"]) == 0
     return folder
 
 

@@ -1,0 +1,195 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pipelines.bundles import saved, write_base
+
+from lowkey.data.tokenizer import TextTokenizer
+from lowkey.errors import DataError
+from lowkey.hf.answerer import load_answerer
+from lowkey.hf.model_folder import base_identity
+from lowkey.lora.config import LoRAConfig
+from lowkey.lora.inject import inject
+from lowkey.pipelines import answerer as room
+from lowkey.pipelines.answerer import Answerer
+from lowkey.pipelines.bundle import Facts
+from lowkey.pipelines.load import load
+
+# transformers warns of a method that peft still calls.
+pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
+METHODS = pytest.mark.parametrize("method", ["lora", "full", "head"])
+QUESTIONS = ["is the film good", "a", "was not"]
+CONTEXTS = [
+    "the films was very good and not bad but dull !",
+    "b c",
+    "greatly not-bad a b c d e f g h",
+]
+
+
+def answerer(base, method, *, seed=5, **changes):
+    """A finder of answers as a training leaves it: all that the method trains is random."""
+    facts = {
+        "kind": "answering",
+        "task": "answer",
+        "method": method,
+        "max_length": 14,
+        "long_texts": "window",
+        "base_model": str(base.resolve()),
+        "base_sha256": base_identity(base)["sha256"],
+    } | changes
+    model = load_answerer(base)
+    config = LoRAConfig(r=2, lora_alpha=6) if method == "lora" else None
+    if config:
+        inject(model, config)
+    if method == "head":
+        model.requires_grad_(False)
+        model.classifier.requires_grad_(True)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.normal_(std=0.3, generator=generator)
+    return Answerer(model.eval(), TextTokenizer.load(base), Facts(**facts), lora_config=config)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return write_base(tmp_path_factory.mktemp("answerer") / "base")
+
+
+def logits(pipeline):
+    return pipeline.logits(pipeline.examples_of(QUESTIONS, CONTEXTS))
+
+
+def their_logits(model, pipeline):
+    """Both scores of transformers for each token, window by window."""
+    examples, found = pipeline.examples_of(QUESTIONS, CONTEXTS), []
+    for i in range(len(examples.tokens)):
+        batch = examples.batch([i])
+        with torch.no_grad():
+            out = model(input_ids=batch.input_ids[None], token_type_ids=batch.segment_ids[None])
+        found.append(torch.stack([out.start_logits[0], out.end_logits[0]], dim=1))
+    return torch.cat(found).numpy()
+
+
+@METHODS
+def test_what_was_saved_computes_the_same_bits(method, base, tmp_path):
+    ours = answerer(base, method, null_threshold=0.5, max_answer_length=3)
+    loaded = load(saved(ours, tmp_path / "best"), device="cpu")
+    assert isinstance(loaded, Answerer)
+    assert np.array_equal(logits(ours), logits(loaded))
+    assert loaded.facts == ours.facts
+    # Negative control: other trained weights.
+    assert np.abs(logits(ours) - logits(answerer(base, method, seed=6))).max() > 0.01
+
+
+def test_a_full_bundle_is_a_model_of_transformers(base, tmp_path):
+    from transformers import AutoTokenizer, BertForQuestionAnswering
+
+    ours = answerer(base, "full")
+    folder = saved(ours, tmp_path / "best")
+    theirs = BertForQuestionAnswering.from_pretrained(folder).eval()
+    np.testing.assert_allclose(their_logits(theirs, ours), logits(ours), atol=1e-5)
+    encoded = AutoTokenizer.from_pretrained(folder)(
+        QUESTIONS, CONTEXTS, max_length=14, stride=3, truncation="only_second",
+        return_overflowing_tokens=True,
+    )  # fmt: skip
+    tokens = ours.examples_of(QUESTIONS, CONTEXTS).tokens
+    assert encoded["input_ids"] == [tokens.take([i]).values.tolist() for i in range(len(tokens))]
+    assert len(tokens) > 3
+
+
+def test_a_lora_bundle_is_an_adapter_of_peft(base, tmp_path):
+    from peft import PeftModel
+    from transformers import BertForQuestionAnswering
+
+    ours = answerer(base, "lora")
+    folder = saved(ours, tmp_path / "best")
+    assert json.loads((folder / "adapter_config.json").read_text())["task_type"] == "QUESTION_ANS"
+    plain = BertForQuestionAnswering.from_pretrained(base).eval()
+    theirs = PeftModel.from_pretrained(plain, folder).eval()
+    assert type(theirs).__name__ == "PeftModelForQuestionAnswering"
+    np.testing.assert_allclose(their_logits(theirs, ours), logits(ours), atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def adapted(base):
+    return answerer(base, "lora", null_threshold=0.0)
+
+
+WORDS = st.lists(st.sampled_from(["the", "films", "good", "a-b", "d", "!"]), min_size=1)
+ASKED = st.tuples(st.sampled_from(["a", "is it"]), WORDS.filter(lambda w: len(w) < 20))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(ASKED, min_size=1, max_size=5), st.data())
+def test_an_answer_ignores_other_questions_and_their_order(adapted, asked, data):
+    rows = [(question, "  ".join(words)) for question, words in asked]
+    order = data.draw(st.permutations(range(len(rows))))
+    alone = [adapted.predict([question], [context])[0] for question, context in rows]
+    before = room.BATCH_TOKENS
+    try:
+        room.BATCH_TOKENS = data.draw(st.sampled_from([1, 20, 8192]))
+        together = adapted.predict(*map(list, zip(*(rows[i] for i in order), strict=True)))
+    finally:
+        room.BATCH_TOKENS = before
+    for i, answer in zip(order, together, strict=True):
+        score = alone[i]["score"]
+        assert answer == alone[i] | {"score": pytest.approx(score, abs=1e-5)}
+
+
+def test_the_answer_is_the_best_slice_of_the_context_over_all_windows(base):
+    ours = answerer(base, "full", max_answer_length=3)
+    examples = ours.examples_of(QUESTIONS, CONTEXTS)
+    scores, lengths = ours.logits(examples), examples.lengths
+    owner = np.repeat(np.repeat(np.arange(3), examples.windows), lengths)
+    window = np.repeat(np.arange(len(lengths)), lengths)
+    for q, answer in enumerate(ours.answers(examples)):
+        spans = [
+            (float(scores[i, 0] + scores[j, 1]), examples.starts[i], examples.ends[j])
+            for i in (owner == q).nonzero()[0]
+            for j in range(i, min(i + 3, len(owner)))
+            if window[j] == window[i] and min(examples.starts[i], examples.starts[j]) >= 0
+        ]
+        _, start, end = max(spans, key=lambda span: span[0])
+        assert (answer["start"], answer["end"]) == (start, end)
+        assert answer["answer"] == CONTEXTS[q][start:end]
+        assert 0 < answer["score"] < 1
+
+
+def test_the_threshold_decides_between_the_best_answer_and_none(base):
+    ours = answerer(base, "full")
+    found = ours.find(ours.examples_of(QUESTIONS, CONTEXTS))
+    # By hand: the begin token's scores, least likely over the windows, against the best span's.
+    examples = ours.examples_of(QUESTIONS, CONTEXTS)
+    nulls = ours.logits(examples)[examples.tokens.starts].sum(1)
+    least = [part.min() for part in np.split(nulls, np.cumsum(examples.windows)[:-1])]
+    best = [
+        np.log(a["score"]) for a in ours.answers(examples)
+    ]  # in its window; with one window the same softmax stands under both
+    log_nulls = np.log(found.null_scores)
+    assert found.margins[1] == pytest.approx(log_nulls[1] - best[1], abs=1e-4)
+    assert len(least) == 3
+    for threshold in sorted(found.margins):
+        ours.facts = ours.facts.model_copy(update={"null_threshold": float(threshold)})
+        answers = ours.answers(examples)
+        absent = [answer["answer"] is None for answer in answers]
+        assert absent == (found.margins > threshold).tolist()
+        for answer, none, score in zip(answers, absent, found.null_scores, strict=True):
+            if none:
+                assert answer == {"answer": None, "start": None, "end": None, "score": score}
+
+
+def test_a_context_without_a_token_has_no_answer(base):
+    ours = answerer(base, "full")
+    (answer,) = ours.predict(["a"], ["\u200b"])
+    assert answer["answer"] is None
+    assert ours.predict([], []) == []
+
+
+def test_a_question_that_leaves_no_room_is_refused(base):
+    with pytest.raises(DataError, match="question 1: of the 14 tokens that the model reads, 1 are"):
+        answerer(base, "full").predict(["a b c d e f g h i j"], ["a b c"])
