@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from lowkey.data.config import DataConfig
 from lowkey.data.sources import read_rows
-from lowkey.errors import ConfigError, DataError, StoppedError
+from lowkey.errors import ConfigError, StoppedError
 from lowkey.experiments import finetune as room
 from lowkey.experiments.finetune import finetune
 from lowkey.experiments.splits import hold_out
@@ -227,46 +227,6 @@ def test_frozen_weights_are_kept_in_bf16_and_scored_in_fp32(folder, monkeypatch)
     said = [answer["label"] for answer in loaded.predict([row["text"] for row in rows])]
     right = sum(name == row["label"] for name, row in zip(said, rows, strict=True))
     assert facts.metrics["accuracy"]["value"] == right / len(rows)
-
-
-def test_long_texts_are_cut_and_it_is_said(folder, capsys):
-    facts = finetune(finetuning("data.max_length=5"), RUN)
-    assert "of the train texts are longer than 5 tokens and are cut" in capsys.readouterr().err
-    assert facts.max_length == 5
-
-
-def test_texts_in_windows_are_trained_on_the_mean_of_their_logits(folder, monkeypatch, capsys):
-    settings = ["data.max_length=5", "data.long_texts=window", "data.stride=1", "method=full"]
-    learners = record_learners(monkeypatch, room)
-    facts = finetune(finetuning(*settings, "train.per_device_train_batch_size=4"), RUN)
-    said = capsys.readouterr().err
-    assert "of the train texts are longer than 5 tokens and are read in up to 3 windows (" in said
-    assert (facts.max_length, facts.long_texts, facts.stride) == (5, "window", 1)
-    learner, (loaded, ids) = learners[0], (load(RUN, device="cpu"), [0, 5, 9])
-    learner.model.eval()
-    rows = [json.loads(line) for line in Path("data/train.jsonl").read_text().splitlines()]
-    texts, labels = [rows[i]["text"] for i in ids], [rows[i]["label"] for i in ids]
-    # By hand: three words between the special tokens, one of them shared with the next window.
-    means = []
-    for words in map(str.split, texts):
-        windows = [words[i : i + 3] for i in range(0, max(len(words) - 1, 1), 2)]
-        with torch.no_grad():
-            batches = [learner.classifier.examples_of([" ".join(w)]).batch([0]) for w in windows]
-            means.append(
-                torch.stack([learner.model(b.input_ids, b.layout)[0] for b in batches]).mean(0)
-            )
-    truth = torch.tensor([facts.labels.index(label) for label in labels])
-    expected = torch.nn.functional.cross_entropy(torch.stack(means), truth, reduction="sum")
-    found = learner.loss(ids)
-    assert float(found.loss) == pytest.approx(float(expected), abs=1e-5)
-    assert found.weight == 3
-    assert loaded.examples_of(texts).windows is not None
-
-
-def test_long_texts_are_refused_on_request_with_their_place(folder):
-    with pytest.raises(DataError, match=r"data/train\.jsonl:\d+: this text has \d+ tokens, the m"):
-        finetune(finetuning("data.max_length=5", "data.long_texts=error"), RUN)
-    assert not RUN.exists()
 
 
 def test_a_head_of_the_base_is_taken_if_it_fits(folder):

@@ -107,3 +107,18 @@ def test_the_size_of_a_folder_is_that_of_its_files(tmp_path):
     (tmp_path / "a").write_bytes(b"123")
     (tmp_path / "inside" / "b").write_bytes(b"45")
     assert folder_bytes(tmp_path) == 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "truncate", "long_texts"),
+    [
+        ("tagging", True, "truncate"),
+        ("tagging", False, "error"),
+        ("classification", False, "truncate"),
+    ],
+)
+def test_bundles_from_before_there_were_windows_are_read(kind, truncate, long_texts, tmp_path):
+    facts = Facts(kind=kind, task="x", method="full", labels=["a", "b"]).model_dump(mode="json")
+    del facts["long_texts"], facts["stride"]
+    (tmp_path / FACTS_FILE).write_text(json.dumps(facts | {"truncate": truncate}))
+    assert Facts.read(tmp_path).long_texts == long_texts

@@ -133,8 +133,7 @@ class QuestionExamples:
             part, where = pieces[known[context]], places[i] if places else f"question {i + 1}"
             room = (fit.max_length or 1_000_000) - frame.size(2) - len(question)
             starts = _starts(part, room, fit, where)
-            given = answers[i] if answers else ((), ())
-            span = part.span(given[1][0], given[1][0] + len(given[0][0])) if given[0] else None
+            span = _span(part, answers[i]) if answers else None
             before = frame.size(2) - 1 + len(question)
             for start in starts:
                 window = slice(start, start + room)
@@ -225,6 +224,12 @@ def _starts(part: Pieces, room: int, fit: Fit, where: str) -> list[int]:
             fix="shorten it, or set data.long_texts: window",
         )
     return window_starts(len(part.ids), refuse_no_room(room, fit, where, "it"), fit.shared)
+
+
+def _span(part: Pieces, answers: tuple[Sequence[str], Sequence[int]]) -> tuple[int, int] | None:
+    """Finds the tokens of the first of the right answers, which is the one that is learned."""
+    texts, starts = answers
+    return part.span(starts[0], starts[0] + len(texts[0])) if texts else None
 
 
 def _characters(

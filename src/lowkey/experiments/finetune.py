@@ -20,10 +20,11 @@ from lowkey.data.tags import tag_map
 from lowkey.data.tokenizer import TextTokenizer
 from lowkey.errors import ConfigError
 from lowkey.experiments.config import FinetuneRecipe
-from lowkey.experiments.learners import AnyLearner, learner_of
+from lowkey.experiments.learners import Learner, TagLearner, learner_of
 from lowkey.experiments.method import make_trainable
 from lowkey.experiments.samples import label_samples
 from lowkey.experiments.session import Session, environment, open_session
+from lowkey.experiments.span_learner import SpanLearner
 from lowkey.experiments.splits import Splits, read_splits
 from lowkey.experiments.task import choose_task, columns_for
 from lowkey.hf.hub import resolve_model
@@ -87,7 +88,7 @@ def finetune(recipe: FinetuneRecipe, out: Path, *, resume: bool = False) -> Fact
 
 def _prepare(
     recipe: FinetuneRecipe, splits: Splits, choice: TaskChoice, say: Callable[[str], None]
-) -> AnyLearner:
+) -> Learner | TagLearner | SpanLearner:
     """Loads the base, tokenizes, and makes the model trainable in the way of the method."""
     base = resolve_model(recipe.model.path, key="model.path")
     labels = _labels(recipe, splits, choice)
@@ -152,7 +153,7 @@ def _max_length(wanted: int | None, encoder: Encoder, path: str) -> int:
 def _conclude(
     recipe: FinetuneRecipe,
     splits: Splits,
-    learner: AnyLearner,
+    learner: Learner | TagLearner | SpanLearner,
     fit: FitResult,
     session: Session,
 ) -> Facts:

@@ -163,15 +163,12 @@ class TagLearner:
         return {name: score.value for name, score in scores.items()}
 
 
-AnyLearner = Learner | TagLearner | SpanLearner
-
-
 def learner_of(
     pipeline: TextClassifier | Tagger | Answerer,
     splits: Splits,
     recipe: FinetuneRecipe,
     say: Callable[[str], None],
-) -> AnyLearner:
+) -> Learner | TagLearner | SpanLearner:
     """Tokenizes the rows of a task and says what of them is not read.
 
     Args:

@@ -54,8 +54,11 @@ def make_trainable(
         if isinstance(model, SequenceClassifier) and model.transform is not None:
             new.append("transform")
         family = model.encoder.config.family
-        named = {TokenClassifier: tagger_names, SpanClassifier: answerer_names}
-        names = named.get(type(model), FAMILIES.__getitem__)(family)
+        names = FAMILIES[family]
+        if isinstance(model, TokenClassifier):
+            names = tagger_names(family)
+        elif isinstance(model, SpanClassifier):
+            names = answerer_names(family)
         config = _whole(recipe.lora, new, names.adapters)
         say(str(inject(model, config, generator)))
         return config

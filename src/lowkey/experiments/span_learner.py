@@ -81,7 +81,8 @@ class SpanLearner:
         Returns:
             The metrics of the task.
         """
+        found = self.classifier.find(self.validation)
         if self._some_have_none:
-            self.classifier.fit_threshold(self.validation)
-        scores = self.classifier.score(self.validation)
+            self.classifier.fit_threshold(self.validation, found)
+        scores = self.classifier.score(self.validation, found)
         return {name: score.value for name, score in scores.items()}

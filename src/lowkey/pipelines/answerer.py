@@ -141,25 +141,26 @@ class Answerer(EncoderPipeline[SpanClassifier, QuestionExamples]):
         """
         return best_answers(self.logits(examples), examples, self.facts.max_answer_length)
 
-    def texts(self, examples: QuestionExamples) -> list[str | None]:
+    def texts(self, examples: QuestionExamples, found: Found | None = None) -> list[str | None]:
         """Answers questions.
 
         Args:
             examples: Tokenized questions.
+            found: What was found for them, if that is known already.
 
         Returns:
             An answer to each, a part of its context as it stands there; None for no answer.
         """
-        return [answer["answer"] for answer in self.answers(examples)]
+        return [answer["answer"] for answer in self.answers(examples, found)]
 
-    def fit_threshold(self, examples: QuestionExamples) -> None:
+    def fit_threshold(self, examples: QuestionExamples, found: Found) -> None:
         """Chooses from which margin on a question has no answer, so that F1 is highest.
 
         Args:
             examples: Questions with answers that the model was not trained on.
+            found: What was found for them.
         """
         assert examples.answers is not None, "a threshold is chosen by the truth"
-        found = self.find(examples)
         texts = [
             c[s:e] for c, s, e in zip(examples.contexts, found.starts, found.ends, strict=True)
         ]
@@ -168,17 +169,18 @@ class Answerer(EncoderPipeline[SpanClassifier, QuestionExamples]):
         threshold = best_threshold(found.margins, np.array(answered), np.array(unanswered))
         self.facts = self.facts.model_copy(update={"null_threshold": threshold})
 
-    def score(self, examples: QuestionExamples) -> dict[str, Score]:
+    def score(self, examples: QuestionExamples, found: Found | None = None) -> dict[str, Score]:
         """Measures how good the model is.
 
         Args:
             examples: Examples with answers.
+            found: What was found for them, if that is known already.
 
         Returns:
             See :func:`lowkey.metrics.squad.squad_measures`.
         """
         assert examples.answers is not None, "scoring needs answers"
-        measures = squad_measures(self.texts(examples), examples.answers)
+        measures = squad_measures(self.texts(examples, found), examples.answers)
         return {name: measure.score() for name, measure in measures.items()}
 
     def predict(self, questions: Sequence[str], contexts: Sequence[str]) -> list[dict[str, Any]]:
@@ -200,16 +202,19 @@ class Answerer(EncoderPipeline[SpanClassifier, QuestionExamples]):
         """
         return self.answers(self.examples_of(questions, contexts)) if len(questions) else []
 
-    def answers(self, examples: QuestionExamples) -> list[dict[str, Any]]:
+    def answers(
+        self, examples: QuestionExamples, found: Found | None = None
+    ) -> list[dict[str, Any]]:
         """Answers what has been tokenized already.
 
         Args:
             examples: Tokenized questions.
+            found: What was found for them, if that is known already.
 
         Returns:
             See :meth:`predict`.
         """
-        found, threshold = self.find(examples), self.facts.null_threshold
+        found, threshold = found or self.find(examples), self.facts.null_threshold
         absent = found.starts >= found.ends
         if threshold is not None:
             absent |= found.margins > threshold
