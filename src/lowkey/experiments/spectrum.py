@@ -6,7 +6,6 @@ from typing import Any
 
 from lowkey.errors import ConfigError
 from lowkey.experiments.tuned import open_pair
-from lowkey.lora.config import LoRAConfig
 from lowkey.lora.inject import adapters
 from lowkey.lora.spectrum import Spectrum, decompose_update, difference_spectrum
 from lowkey.pipelines.base_model import find_base
@@ -42,7 +41,7 @@ def spectrum(run: Path, *, base: str | None = None) -> dict[str, Any]:
     else:
         refuse_without_base(run, facts)
         pair = open_pair(find_base(facts, folder, base), folder, facts)
-        names = {name: f"{name}.weight" for name in pair.targets(LoRAConfig())}
+        names = {name: f"{name}.weight" for name in pair.linear_maps}
         weights = {name: pair.base.get_parameter(key) for name, key in names.items()}
         spectra = {
             name: difference_spectrum(pair.tuned.get_parameter(key), weights[name])

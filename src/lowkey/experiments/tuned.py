@@ -10,7 +10,7 @@ from lowkey.errors import ConfigError, shown
 from lowkey.hf.adapter_families import Family
 from lowkey.hf.bert import load_classifier
 from lowkey.hf.encoder_families import FAMILIES
-from lowkey.lora.config import LoRAConfig, matches
+from lowkey.lora.config import TARGET_PRESETS, matches
 from lowkey.models.heads import SequenceClassifier
 from lowkey.models.transformer import Transformer
 from lowkey.pipelines.bundle import Facts
@@ -42,22 +42,14 @@ class TunedPair:
         modules = dict(self.tuned.named_modules())
         return [name for name in dict.fromkeys(held) if name in modules]
 
-    def targets(self, config: LoRAConfig) -> list[str]:
-        """Names the linear maps that an adapter would adapt.
-
-        Args:
-            config: The options of LoRA.
-
-        Returns:
-            Their names, in the order of the model.
-        """
-        outside = tuple(f"{name}." for name in self.heads)
+    @property
+    def linear_maps(self) -> list[str]:
+        """The linear maps of the blocks, in the order of the model: what LoRA adapts by default."""
         return [
             name
             for name, module in self.tuned.named_modules()
             if isinstance(module, nn.Linear)
-            and not f"{name}.".startswith(outside)
-            and any(matches(name, target) for target in config.targets)
+            and any(matches(name, target) for target in TARGET_PRESETS["all-linear"])
         ]
 
     @torch.no_grad()
