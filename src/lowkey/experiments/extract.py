@@ -111,7 +111,7 @@ def _refuse_no_fine_tune(tuned: Path, facts: Facts | None, base: str, base_folde
     if facts is None or facts.method == "published":
         return
     if facts.method == "lora":
-        fix = f"lowkey rerank {tuned} --rank 8 gives it a smaller rank"
+        fix = f"lowkey rerank {tuned} --rank 8 makes a smaller one of it"
         raise ConfigError(f"{tuned} is an adapter already", fix=fix)
     refuse_without_base(tuned, facts)
     found = base_identity(base_folder)["sha256"]

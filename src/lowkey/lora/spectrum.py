@@ -49,7 +49,7 @@ class Spectrum:
 
         References:
             Roy and Vetterli, "The effective rank: a measure of effective dimensionality",
-            EUSIPCO 2007, definition 1.
+            EUSIPCO 2007.
         """
         total = self.values.sum()
         if total == 0:
