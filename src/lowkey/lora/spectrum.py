@@ -130,11 +130,12 @@ def decompose_update(module: LoRALinear) -> Decomposition:
         module: The map.
 
     Returns:
-        Its decomposition in float64, with as many values as its rank, or as its smaller side if
-        that is less.
+        Its decomposition in float64 on the processor, with as many values as its rank, or as its
+        smaller side if that is less.
     """
-    read, inner_a = torch.linalg.qr(module.lora_A.weight.double().T)
-    written, inner_b = torch.linalg.qr(module.lora_B.weight.double())
+    # On the processor: not every device has float64, and the factors are small.
+    read, inner_a = torch.linalg.qr(module.lora_A.weight.cpu().double().T)
+    written, inner_b = torch.linalg.qr(module.lora_B.weight.cpu().double())
     left, values, right = torch.linalg.svd(
         module.scaling * (inner_b @ inner_a.T), full_matrices=False
     )
