@@ -98,7 +98,13 @@ def test_extract_names_what_it_holds_and_what_it_cannot(
 def test_a_share_is_never_rounded_up() -> None:
     found = {"out": "x", "old_rank": 8, "rank": 4, "kept": 0.99999, "least": 0.95}
     said = rerank_in_words({**found, "scores": {}, "not_scored": None})
-    assert said.endswith("keeps 99.9 % of all updates and at least 95.0 % of each")
+    assert said.endswith("becomes 4, which keeps 99.9 % of all updates and at least 95.0 % of each")
+
+
+def test_a_rank_that_is_no_smaller_is_not_called_new() -> None:
+    found = {"out": "x", "old_rank": 8, "rank": 8, "kept": 1.0, "least": 1.0}
+    said = rerank_in_words({**found, "scores": {}, "not_scored": None})
+    assert said.startswith("x: rank 8 stays, which keeps 100.0 %")
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,8 @@ def rerank_in_words(found: Mapping[str, Any]) -> str:
     """
     out = escaped(found["out"])
     kept = f"keeps {_percent(found['kept'])} of all updates and at least"
-    first = f"{out}: rank {found['old_rank']} becomes {found['rank']}, which {kept}"
+    change = "stays" if found["rank"] == found["old_rank"] else f"becomes {found['rank']}"
+    first = f"{out}: rank {found['old_rank']} {change}, which {kept}"
     return "\n".join([f"{first} {_percent(found['least'])} of each", *_scores(found)])
 
 

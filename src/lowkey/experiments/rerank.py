@@ -61,11 +61,12 @@ def rerank(
     config = _config_of(pipeline)
     modules = adapters(pipeline.model)
     found = {name: decompose_update(module) for name, module in modules.items()}
-    rank = _choose(found, config.r, rank, keep)
+    old = max(len(module.lora_A.weight) for module in modules.values())
+    rank = _choose(found, old, rank, keep)
     out = out or _beside(folder, rank)
     refuse_full_folder(out)
     before = score_before(run, pipeline) if score else Before()
-    changed = config.model_copy(update={"r": rank, "lora_alpha": _alpha(config, rank)})
+    changed = _of_rank(config, rank, list(modules))
     for name, module in modules.items():
         set_update(module, found[name], rank=rank, scaling=changed.scaling)
     _set_config(pipeline, changed)
@@ -73,7 +74,7 @@ def rerank(
         scores = write_scored(pipeline, stage, before, base=base, device=device)
     return {
         "out": str(out),
-        "old_rank": config.r,
+        "old_rank": old,
         "rank": rank,
         **kept_by({name: one.spectrum for name, one in found.items()}, rank),
         "scores": scores,
@@ -178,9 +179,19 @@ def _choose(
     return rank
 
 
-def _alpha(config: LoRAConfig, rank: int) -> float:
-    """Chooses alpha so that the factor in front of B A stays, for who trains on."""
-    return config.scaling * (rank**0.5 if config.use_rslora else rank)
+def _of_rank(config: LoRAConfig, rank: int, modules: list[str]) -> LoRAConfig:
+    """The options of the same updates in another rank, as if it had been asked for.
+
+    Alpha is chosen so that the factor in front of B A stays, for who trains on.
+    """
+    return LoRAConfig(
+        r=rank,
+        lora_alpha=config.scaling * (rank**0.5 if config.use_rslora else rank),
+        lora_dropout=config.lora_dropout,
+        target_modules=modules,
+        modules_to_save=config.modules_to_save,
+        use_rslora=config.use_rslora,
+    )
 
 
 def _beside(folder: Path, rank: int) -> Path:
