@@ -17,7 +17,7 @@ from lowkey.metrics.squad import squad_measures
 from lowkey.metrics.tagging import tag_measures
 from lowkey.pipelines.answerer import Answerer
 from lowkey.pipelines.bundle import Facts
-from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.load import AnyPipeline
 from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.text_scores import allowed_targets, text_measures
 from lowkey.pipelines.translator import Translator
@@ -54,9 +54,7 @@ def columns_of(facts: Facts) -> tuple[str, ...]:
     return columns_for(facts.task)
 
 
-def answers_of(
-    name: str, pipeline: TextClassifier | Tagger | Answerer | Translator, rows: Rows
-) -> Answers:
+def answers_of(name: str, pipeline: AnyPipeline, rows: Rows) -> Answers:
     """Lets a model answer every row, once.
 
     Args:

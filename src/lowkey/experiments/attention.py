@@ -18,6 +18,7 @@ from lowkey.files import write_bytes, write_text
 from lowkey.nn.layout import SequenceLayout
 from lowkey.pipelines.answerer import Answerer
 from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.load import AnyPipeline
 from lowkey.pipelines.long_texts import fit_texts
 from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.translator import Translator
@@ -27,7 +28,7 @@ from lowkey.reports.heatmaps import AttentionKind, AttentionMap
 
 
 def attention_of(
-    pipeline: TextClassifier | Tagger | Answerer | Translator,
+    pipeline: AnyPipeline,
     text: str,
     pair: str | None = None,
     *,

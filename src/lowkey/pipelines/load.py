@@ -11,10 +11,12 @@ from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.translator import Translator
 from lowkey.run_folder import resolve_bundle
 
+AnyPipeline = TextClassifier | Tagger | Answerer | Translator
+
 
 def load(
     path: str | Path, *, base: str | None = None, device: str = "auto", precision: str = "fp32"
-) -> TextClassifier | Tagger | Answerer | Translator:
+) -> AnyPipeline:
     """Opens the model of a run.
 
     Args:
