@@ -10,7 +10,18 @@ import tiny_marian
 import torch
 from experiments.tasks import finetuning
 from experiments.tuning import HEAD, disturbed, is_map, write
-from pipelines.bundles import SENTENCES, TEXTS, classifier, saved, tagger, translator, write_base
+from pipelines.bundles import (
+    CONTEXTS,
+    QUESTIONS,
+    SENTENCES,
+    TEXTS,
+    answerer,
+    classifier,
+    saved,
+    tagger,
+    translator,
+    write_base,
+)
 
 from lowkey.data.labelled import LabelledExamples
 from lowkey.errors import ConfigError, DataError, MissingInputError
@@ -112,9 +123,13 @@ def test_the_full_rank_of_a_run_computes_the_same_where_nothing_else_changed(tmp
     assert np.abs(lost).max() > 1e-2
 
 
-def test_a_tagger_becomes_an_adapter_with_its_own_head(tmp_path):
+@pytest.mark.parametrize(
+    ("made", "texts", "task"),
+    [(tagger, (SENTENCES,), "TOKEN_CLS"), (answerer, (QUESTIONS, CONTEXTS), "QUESTION_ANS")],
+)
+def test_other_models_become_adapters_with_their_own_heads(tmp_path, made, texts, task):
     base = write_base(tmp_path / "base")
-    tuned = tagger(base, "full")
+    tuned = made(base, "full")
     whole = dict(load_state(base))
     with torch.no_grad():
         for name, parameter in tuned.model.named_parameters():
@@ -122,9 +137,10 @@ def test_a_tagger_becomes_an_adapter_with_its_own_head(tmp_path):
                 parameter.copy_(whole[name])
     found = extract(str(base), saved(tuned, tmp_path / "run"), rank=16, out=tmp_path / "out")
     assert (found["carried_whole"], found["not_carried"]) == (["classifier"], [])
-    assert read_json(tmp_path / "out" / "adapter_config.json")["task_type"] == "TOKEN_CLS"
+    assert read_json(tmp_path / "out" / "adapter_config.json")["task_type"] == task
     ours = load(tmp_path / "out", device="cpu")
-    examples = ours.examples_of(SENTENCES)
+    assert type(ours) is type(tuned)
+    examples = ours.examples_of(*texts)
     np.testing.assert_allclose(ours.logits(examples), tuned.logits(examples), atol=1e-5)
 
 

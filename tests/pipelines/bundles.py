@@ -8,6 +8,7 @@ import torch
 
 from lowkey.data.tokenizer import TextTokenizer
 from lowkey.data.tokenizer_training import train_tokenizer
+from lowkey.hf.answerer import load_answerer
 from lowkey.hf.bert import load_classifier, save_encoder
 from lowkey.hf.model_folder import base_identity
 from lowkey.hf.tagger import load_tagger
@@ -15,6 +16,7 @@ from lowkey.lora.config import LoRAConfig
 from lowkey.lora.inject import inject
 from lowkey.models.config import TransformerConfig
 from lowkey.models.transformer import Transformer
+from lowkey.pipelines.answerer import Answerer
 from lowkey.pipelines.bundle import Facts
 from lowkey.pipelines.classifier import TextClassifier
 from lowkey.pipelines.tagger import Tagger
@@ -24,6 +26,12 @@ LABELS = ["bad", "fair", "good"]
 TAGS = ["O", "B-GOOD", "I-GOOD", "B-BAD"]
 SENTENCES = [["the", "films", "was", "good"], ["a"], ["not-bad", "and", "greatly", "!"], ["b", "c"]]
 TEXTS = ["the film", "a", "was not very good and not bad but dull", "great !", "b c d e f g h"]
+QUESTIONS = ["is the film good", "a", "was not"]
+CONTEXTS = [
+    "the films was very good and not bad but dull !",
+    "b c",
+    "greatly not-bad a b c d e f g h",
+]
 
 
 def write_base(folder: Path, *, seed: int = 0) -> Path:
@@ -89,7 +97,33 @@ def tagger(base: Path, method: str, *, seed: int = 5, **changes: Any) -> Tagger:
     return Tagger(model.eval(), TextTokenizer.load(base), Facts(**facts), lora_config=config)
 
 
-def saved(pipeline: TextClassifier | Tagger | Translator, folder: Path) -> Path:
+def answerer(base: Path, method: str, *, seed: int = 5, **changes: Any) -> Answerer:
+    """A finder of answers as a training leaves it: all that the method trains is random."""
+    facts: dict[str, Any] = {
+        "kind": "answering",
+        "task": "answer",
+        "method": method,
+        "max_length": 14,
+        "long_texts": "window",
+        "base_model": str(base.resolve()),
+        "base_sha256": base_identity(base)["sha256"],
+    } | changes
+    model = load_answerer(base)
+    config = LoRAConfig(r=2, lora_alpha=6) if method == "lora" else None
+    if config:
+        inject(model, config)
+    if method == "head":
+        model.requires_grad_(False)
+        model.classifier.requires_grad_(True)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.normal_(std=0.3, generator=generator)
+    return Answerer(model.eval(), TextTokenizer.load(base), Facts(**facts), lora_config=config)
+
+
+def saved(pipeline: TextClassifier | Tagger | Answerer | Translator, folder: Path) -> Path:
     folder.mkdir()
     pipeline.save(folder)
     return folder

@@ -5,54 +5,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pipelines.bundles import saved, write_base
+from pipelines.bundles import CONTEXTS, QUESTIONS, answerer, saved, write_base
 
-from lowkey.data.tokenizer import TextTokenizer
 from lowkey.errors import DataError
-from lowkey.hf.answerer import load_answerer
-from lowkey.hf.model_folder import base_identity
-from lowkey.lora.config import LoRAConfig
-from lowkey.lora.inject import inject
 from lowkey.pipelines import answerer as room
 from lowkey.pipelines.answerer import Answerer
-from lowkey.pipelines.bundle import Facts
 from lowkey.pipelines.load import load
 
 # transformers warns of a method that peft still calls.
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
 METHODS = pytest.mark.parametrize("method", ["lora", "full", "head"])
-QUESTIONS = ["is the film good", "a", "was not"]
-CONTEXTS = [
-    "the films was very good and not bad but dull !",
-    "b c",
-    "greatly not-bad a b c d e f g h",
-]
-
-
-def answerer(base, method, *, seed=5, **changes):
-    """A finder of answers as a training leaves it: all that the method trains is random."""
-    facts = {
-        "kind": "answering",
-        "task": "answer",
-        "method": method,
-        "max_length": 14,
-        "long_texts": "window",
-        "base_model": str(base.resolve()),
-        "base_sha256": base_identity(base)["sha256"],
-    } | changes
-    model = load_answerer(base)
-    config = LoRAConfig(r=2, lora_alpha=6) if method == "lora" else None
-    if config:
-        inject(model, config)
-    if method == "head":
-        model.requires_grad_(False)
-        model.classifier.requires_grad_(True)
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.requires_grad:
-                parameter.normal_(std=0.3, generator=generator)
-    return Answerer(model.eval(), TextTokenizer.load(base), Facts(**facts), lora_config=config)
 
 
 @pytest.fixture(scope="module")
