@@ -6,7 +6,6 @@ import doctest
 import importlib
 import importlib.util
 import io
-import json
 import pkgutil
 import re
 from pathlib import Path
@@ -36,7 +35,6 @@ import lowkey
 from lowkey.cli.program import VERBS, app
 from lowkey.cli.starting import RecipeName, recipe_text
 from lowkey.config import load_recipe
-from lowkey.data.answer_places import ANSWER_COLUMNS
 from lowkey.data.config import DataConfig
 from lowkey.data.sources import read_rows
 from lowkey.errors import LowkeyError
@@ -156,9 +154,13 @@ def test_commands_parse_and_recipes_load(page: Path, tmp_path: Path) -> None:
             cls = TranslationRecipe if "metrics:" in block.text else FinetuneRecipe
             load_recipe(cls, tmp_path / block.title)
         if block.language == "json" and block.title:
-            first = json.loads(block.text.splitlines()[0])
-            known = (["source", "target"], ["tokens", "tags"], [*ANSWER_COLUMNS], ["text", "label"])
-            columns = next(pair for pair in known if pair[0] in first)
+            known = (
+                ["source", "target"],
+                ["tokens", "tags"],
+                ["question", "context"],
+                ["text", "label"],
+            )
+            columns = next(p for p in known if f'"{p[0]}"' in block.text.splitlines()[0])
             read_rows(str(tmp_path / block.title), DataConfig(), columns, key="data.train")
         if block.language in SHELLS:
             for words in commands(block):

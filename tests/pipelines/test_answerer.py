@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pipelines.bundles import CONTEXTS, QUESTIONS, answerer, saved, write_base
 
+from lowkey.decoding.spans import best_spans
 from lowkey.errors import DataError
 from lowkey.pipelines import answerer as room
 from lowkey.pipelines.answerer import Answerer
@@ -125,17 +126,22 @@ def test_the_answer_is_the_best_slice_of_the_context_over_all_windows(base):
 
 def test_the_threshold_decides_between_the_best_answer_and_none(base):
     ours = answerer(base, "full")
-    found = ours.find(ours.examples_of(QUESTIONS, CONTEXTS))
-    # By hand: the begin token's scores, least likely over the windows, against the best span's.
     examples = ours.examples_of(QUESTIONS, CONTEXTS)
-    nulls = ours.logits(examples)[examples.tokens.starts].sum(1)
-    least = [part.min() for part in np.split(nulls, np.cumsum(examples.windows)[:-1])]
-    best = [
-        np.log(a["score"]) for a in ours.answers(examples)
-    ]  # in its window; with one window the same softmax stands under both
-    log_nulls = np.log(found.null_scores)
-    assert found.margins[1] == pytest.approx(log_nulls[1] - best[1], abs=1e-4)
-    assert len(least) == 3
+    found, logits = ours.find(examples), ours.logits(examples)
+    # By hand: the scores of the begin token, in the window where their sum is least.
+    nulls = logits[examples.tokens.starts].sum(1)
+    per_question = np.split(nulls, np.cumsum(examples.windows)[:-1])
+    least = np.array([part.min() for part in per_question])
+    assert any(part.max() - part.min() > 1e-3 for part in per_question)
+    spans = best_spans(logits, examples.starts >= 0, examples.lengths, 30).scores
+    best = [part.max() for part in np.split(spans, np.cumsum(examples.windows)[:-1])]
+    assert found.margins == pytest.approx(least - np.array(best), abs=1e-5)
+    begins = np.cumsum(examples.windows) - examples.windows
+    for i, part in enumerate(per_question):
+        window = examples.tokens.starts[begins[i] + part.argmin()]
+        length = examples.lengths[begins[i] + part.argmin()]
+        log_p = torch.from_numpy(logits[window : window + length]).log_softmax(0)
+        assert found.null_scores[i] == pytest.approx(float(log_p[0].sum().exp()), rel=1e-4)
     for threshold in sorted(found.margins):
         ours.facts = ours.facts.model_copy(update={"null_threshold": float(threshold)})
         answers = ours.answers(examples)

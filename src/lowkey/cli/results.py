@@ -17,7 +17,8 @@ Picture = Annotated[
     typer.Option(metavar="FILE", help="Where to write; .html is a page, .png or .svg a picture."),
 ]
 Pair = Annotated[
-    str | None, typer.Option(metavar="TEXT", help="The second text, for a model of pairs.")
+    str | None,
+    typer.Option(metavar="TEXT", help="The second text of a pair, or the context of a question."),
 ]
 Target = Annotated[
     str | None,
