@@ -43,6 +43,7 @@ from lowkey.experiments.config import FinetuneRecipe, TranslationRecipe
 MODULES = sorted(m.name for m in pkgutil.walk_packages(lowkey.__path__, "lowkey."))
 PICTURES = ROOT / "docs" / "concepts" / "pictures"
 RECIPES = {"finetune": FinetuneRecipe, "train": TranslationRecipe}
+COLUMNS = ("source target", "tokens tags", "question context", "text label")
 EACH_PAGE = pytest.mark.parametrize("page", pages(), ids=lambda p: p.relative_to(ROOT).as_posix())
 
 
@@ -154,13 +155,7 @@ def test_commands_parse_and_recipes_load(page: Path, tmp_path: Path) -> None:
             cls = TranslationRecipe if "metrics:" in block.text else FinetuneRecipe
             load_recipe(cls, tmp_path / block.title)
         if block.language == "json" and block.title:
-            known = (
-                ["source", "target"],
-                ["tokens", "tags"],
-                ["question", "context"],
-                ["text", "label"],
-            )
-            columns = next(p for p in known if f'"{p[0]}"' in block.text.splitlines()[0])
+            columns = next(c.split() for c in COLUMNS if f'"{c.split()[0]}":' in block.text)
             read_rows(str(tmp_path / block.title), DataConfig(), columns, key="data.train")
         if block.language in SHELLS:
             for words in commands(block):

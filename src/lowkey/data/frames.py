@@ -25,13 +25,14 @@ class Frame:
     Attributes:
         begin_id: Stands in front.
         end_id: Stands behind each text.
-        segments: Whether, as in BERT, the second text and its end are segment 1; else, as in
-            RoBERTa, two ends stand between the texts.
+        ends_between: How many of it stand between two texts: one in BERT, two in RoBERTa.
+        segments: Whether, as in BERT, the second text and its end are segment 1.
     """
 
     begin_id: int
     end_id: int
-    segments: bool
+    ends_between: int = 1
+    segments: bool = True
 
     def size(self, texts: int) -> int:
         """Counts the special tokens.
@@ -42,7 +43,7 @@ class Frame:
         Returns:
             Their number.
         """
-        return 1 + texts + (texts == 2 and not self.segments)
+        return 2 if texts == 1 else 2 + self.ends_between
 
     def around(self, first: First, second: Second | None = None) -> Framed:
         """Puts them around the ids of a text, or of two.
@@ -56,12 +57,11 @@ class Frame:
         """
         parts = [[self.begin_id], first, [self.end_id]]
         if second is not None:
-            parts += [second, [self.end_id]] if self.segments else [[self.end_id], second]
-            parts += [] if self.segments else [[self.end_id]]
+            parts[2:] = [[self.end_id] * self.ends_between, second, [self.end_id]]
         ids = np.concatenate([np.asarray(part, dtype=np.int32) for part in parts])
         segments = np.zeros(len(ids), dtype=np.uint8)
         if second is not None and self.segments:
-            segments[len(first) + 2 :] = 1
+            segments[len(first) + 1 + self.ends_between :] = 1
         return ids, segments
 
 

@@ -57,7 +57,6 @@ class TextTokenizer:
         if len({self.begin_id, self.end_id, self.unknown_id}) < 3:
             ids = f"{begin} {self.begin_id}, {end} {self.end_id}, {unknown} {self.unknown_id}"
             raise DataError(f"two special tokens of the tokenizer have the same id ({ids})")
-        self.frame = Frame(self.begin_id, self.end_id, segments=begin != "<s>")
         # A vocabulary may have gaps; what counts is how many rows an embedding needs.
         self.vocab_size = max(vocabulary.values()) + 1
         self._tokenizer = tokenizer
@@ -67,6 +66,12 @@ class TextTokenizer:
             single=f"{begin} $A {end}",
             pair=pair_frame(begin, end),
             special_tokens=[(begin, self.begin_id), (end, self.end_id)],
+        )
+        self.frame = Frame(
+            self.begin_id,
+            self.end_id,
+            ends_between=tokenizer.num_special_tokens_to_add(True) - 2,
+            segments=any(tokenizer.encode("", "").type_ids),
         )
 
     @classmethod
