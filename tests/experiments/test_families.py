@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny_families
 import tiny_tasks
@@ -111,3 +112,35 @@ def test_a_family_tags_words_and_transformers_does_the_same(folder, family, meth
             logits = theirs(input_ids=batch.input_ids[None]).logits[0, batch.first]
         expected = ours.logits(examples)
         assert logits.numpy() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+@pytest.mark.parametrize("family", ["roberta", "distilbert", "electra"])
+def test_a_family_finds_answers_and_transformers_does_the_same(folder, family, method):
+    from peft import PeftModel
+    from transformers import AutoModelForQuestionAnswering
+
+    shutil.rmtree(folder / "bert")
+    tiny_families.write(folder / "bert", family, max_position_embeddings=66)
+    if family == "roberta":
+        roberta_tokenizer(folder / "bert")
+    for name, seed in (("train", 1), ("dev", 2)):
+        rows = tiny_tasks.asked_rows(32, seed, impossible=0.3)
+        tiny_tasks.write_jsonl(folder / "data" / f"{name}.jsonl", rows)
+    settings = ("train.max_steps=2", "train.learning_rate=0.01", "task=answer")
+    finetune(finetuning(*settings, f"method={method}", "data.max_length=40"), RUN)
+    ours = load(RUN, device="cpu")
+    opened = AutoModelForQuestionAnswering.from_pretrained
+    if method == "lora":
+        theirs = PeftModel.from_pretrained(opened(folder / "bert"), RUN / "best").base_model.eval()
+    else:
+        theirs = opened(RUN / "best").eval()
+    examples = ours.examples_of(["is it", "a"], ["the film was great " * 3, "b"])
+    assert (len(examples.tokens) > 2) is (family == "roberta")
+    for i, expected in enumerate(np.split(ours.logits(examples), np.cumsum(examples.lengths)[:-1])):
+        batch = examples.batch([i])
+        kinds = {} if family == "distilbert" else {"token_type_ids": batch.segment_ids[None]}
+        with torch.no_grad():
+            out = theirs(input_ids=batch.input_ids[None], **kinds)
+        found = torch.stack([out.start_logits[0], out.end_logits[0]], dim=1).numpy()
+        assert found == pytest.approx(expected, abs=1e-5)
