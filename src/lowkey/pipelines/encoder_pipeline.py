@@ -4,7 +4,9 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import torch
+from jaxtyping import Float32
 
 from lowkey.data.labelled import LabelledExamples
 from lowkey.data.labels import LabelMap
@@ -116,6 +118,31 @@ class EncoderPipeline(ABC, Generic[M, E]):
         Returns:
             The metrics of its task.
         """
+
+    @abstractmethod
+    def logits(self, examples: E) -> Float32[np.ndarray, "outputs labels"]:
+        """Computes what the head says.
+
+        Args:
+            examples: Tokenized texts.
+
+        Returns:
+            A row of logits for each text, or for each word.
+        """
+
+    def logits_of(self, rows: Rows) -> Float32[np.ndarray, "outputs labels"]:
+        """Computes what the head says of labelled rows.
+
+        Args:
+            rows: Rows with what the model reads, and the truth.
+
+        Returns:
+            A row of logits for each text, or for each word.
+
+        Raises:
+            DataError: If a row is not what the model reads.
+        """
+        return self.logits(self.examples(rows))
 
     def score_rows(self, rows: Rows) -> dict[str, Score]:
         """Measures how good the model is on labelled rows.

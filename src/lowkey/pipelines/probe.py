@@ -87,7 +87,7 @@ def numbers_of(
     if isinstance(pipeline, Translator):
         single = [_rows([rows[i]]) for i in range(len(rows))]
         return np.array([pipeline.nll(pipeline.examples(row)) for row in single], dtype=np.float64)
-    return pipeline.logits(pipeline.examples(rows)).astype(np.float64).ravel()
+    return pipeline.logits_of(rows).astype(np.float64).ravel()
 
 
 def difference(folder: Path, *, base: str | None = None) -> float:
