@@ -82,6 +82,11 @@ class Facts(Config):
         """How texts are made to fit."""
         return Fit(self.max_length, self.long_texts, self.stride)
 
+    @property
+    def precision(self) -> Literal["fp32", "bf16"]:
+        """What the model was trained in."""
+        return "bf16" if self.environment.get("dtype") == "bfloat16" else "fp32"
+
     @model_validator(mode="after")
     def _labels_fit_kind(self) -> "Facts":
         if (self.kind in ("classification", "tagging")) != (len(self.labels) > 1):

@@ -4,7 +4,9 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import torch
+from jaxtyping import Float32
 
 from lowkey.data.labelled import LabelledExamples
 from lowkey.data.labels import LabelMap
@@ -12,7 +14,6 @@ from lowkey.data.questions import QuestionExamples
 from lowkey.data.rows import Rows
 from lowkey.data.tagged import TaggedExamples
 from lowkey.data.tokenizer import TextTokenizer
-from lowkey.files import write_json
 from lowkey.hf.adapter import load_adapter, save_adapter
 from lowkey.hf.encoder_families import EncoderNames
 from lowkey.lora.config import LoRAConfig
@@ -23,8 +24,7 @@ from lowkey.models.span_head import SpanClassifier
 from lowkey.pipelines.base_model import find_base
 from lowkey.pipelines.bundle import Facts
 from lowkey.pipelines.head import load_head, save_head
-
-_PADDING = ("[PAD]", "<pad>")
+from lowkey.pipelines.tokenizer_settings import write_settings
 
 M = TypeVar("M", SequenceClassifier, TokenClassifier, SpanClassifier)
 E = TypeVar("E", LabelledExamples, TaggedExamples, QuestionExamples)
@@ -118,6 +118,31 @@ class EncoderPipeline(ABC, Generic[M, E]):
         Returns:
             The metrics of its task.
         """
+
+    @abstractmethod
+    def logits(self, examples: E) -> Float32[np.ndarray, "outputs labels"]:
+        """Computes what the head says.
+
+        Args:
+            examples: Tokenized texts.
+
+        Returns:
+            A row of logits for each text, or for each word.
+        """
+
+    def logits_of(self, rows: Rows) -> Float32[np.ndarray, "outputs labels"]:
+        """Computes what the head says of labelled rows.
+
+        Args:
+            rows: Rows with what the model reads, and the truth.
+
+        Returns:
+            A row of logits for each text, or for each word.
+
+        Raises:
+            DataError: If a row is not what the model reads.
+        """
+        return self.logits(self.examples(rows))
 
     def score_rows(self, rows: Rows) -> dict[str, Score]:
         """Measures how good the model is on labelled rows.
@@ -220,10 +245,4 @@ class EncoderPipeline(ABC, Generic[M, E]):
             CannotWriteError: If a file cannot be written.
         """
         self.tokenizer.save(folder)
-        # Left to itself, transformers takes the tokenizer of a BERT for one that lower-cases.
-        settings = {"tokenizer_class": "PreTrainedTokenizerFast"}
-        tokens = self.tokenizer.tokens(range(self.tokenizer.vocab_size))
-        for padding in _PADDING:
-            if padding in tokens:
-                settings["pad_token"] = padding
-        write_json(folder / "tokenizer_config.json", settings)
+        write_settings(self.tokenizer, folder)
