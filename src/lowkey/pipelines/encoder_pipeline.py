@@ -130,20 +130,6 @@ class EncoderPipeline(ABC, Generic[M, E]):
             A row of logits for each text, or for each word.
         """
 
-    def logits_of(self, rows: Rows) -> Float32[np.ndarray, "outputs labels"]:
-        """Computes what the head says of labelled rows.
-
-        Args:
-            rows: Rows with what the model reads, and the truth.
-
-        Returns:
-            A row of logits for each text, or for each word.
-
-        Raises:
-            DataError: If a row is not what the model reads.
-        """
-        return self.logits(self.examples(rows))
-
     def score_rows(self, rows: Rows) -> dict[str, Score]:
         """Measures how good the model is on labelled rows.
 
