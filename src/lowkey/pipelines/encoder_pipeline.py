@@ -14,6 +14,7 @@ from lowkey.data.questions import QuestionExamples
 from lowkey.data.rows import Rows
 from lowkey.data.tagged import TaggedExamples
 from lowkey.data.tokenizer import TextTokenizer
+from lowkey.files import write_json
 from lowkey.hf.adapter import load_adapter, save_adapter
 from lowkey.hf.encoder_families import EncoderNames
 from lowkey.lora.config import LoRAConfig
@@ -24,7 +25,8 @@ from lowkey.models.span_head import SpanClassifier
 from lowkey.pipelines.base_model import find_base
 from lowkey.pipelines.bundle import Facts
 from lowkey.pipelines.head import load_head, save_head
-from lowkey.pipelines.tokenizer_settings import write_settings
+
+_PADDING = ("[PAD]", "<pad>")
 
 M = TypeVar("M", SequenceClassifier, TokenClassifier, SpanClassifier)
 E = TypeVar("E", LabelledExamples, TaggedExamples, QuestionExamples)
@@ -130,20 +132,6 @@ class EncoderPipeline(ABC, Generic[M, E]):
             A row of logits for each text, or for each word.
         """
 
-    def logits_of(self, rows: Rows) -> Float32[np.ndarray, "outputs labels"]:
-        """Computes what the head says of labelled rows.
-
-        Args:
-            rows: Rows with what the model reads, and the truth.
-
-        Returns:
-            A row of logits for each text, or for each word.
-
-        Raises:
-            DataError: If a row is not what the model reads.
-        """
-        return self.logits(self.examples(rows))
-
     def score_rows(self, rows: Rows) -> dict[str, Score]:
         """Measures how good the model is on labelled rows.
 
@@ -245,4 +233,10 @@ class EncoderPipeline(ABC, Generic[M, E]):
             CannotWriteError: If a file cannot be written.
         """
         self.tokenizer.save(folder)
-        write_settings(self.tokenizer, folder)
+        # Left to itself, transformers takes the tokenizer of a BERT for one that lower-cases.
+        settings = {"tokenizer_class": "PreTrainedTokenizerFast"}
+        tokens = self.tokenizer.tokens(range(self.tokenizer.vocab_size))
+        for padding in _PADDING:
+            if padding in tokens:
+                settings["pad_token"] = padding
+        write_json(folder / "tokenizer_config.json", settings)

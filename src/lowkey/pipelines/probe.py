@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -21,6 +21,7 @@ from lowkey.data.table import table_of_records
 from lowkey.errors import DataError
 from lowkey.files import read_json, write_json
 from lowkey.pipelines.bundle import first_problem
+from lowkey.pipelines.encoder_pipeline import EncoderPipeline
 from lowkey.pipelines.load import AnyPipeline, load
 from lowkey.pipelines.translator import Translator
 
@@ -83,7 +84,8 @@ def numbers_of(pipeline: AnyPipeline, rows: Rows) -> Float[np.ndarray, " numbers
     if isinstance(pipeline, Translator):
         single = [_rows([rows[i]]) for i in range(len(rows))]
         return np.array([pipeline.nll(pipeline.examples(row)) for row in single], dtype=np.float64)
-    return pipeline.logits_of(rows).astype(np.float64).ravel()
+    encoder: EncoderPipeline[Any, Any] = pipeline
+    return encoder.logits(encoder.examples(rows)).astype(np.float64).ravel()
 
 
 def difference(folder: Path, *, base: str | None = None) -> float:
