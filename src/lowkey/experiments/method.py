@@ -7,11 +7,10 @@ import torch
 
 from lowkey.errors import ConfigError, did_you_mean
 from lowkey.experiments.config import FinetuneRecipe
-from lowkey.files import tensor_infos
 from lowkey.hf.adapter_families import Family
 from lowkey.hf.encoder_families import FAMILIES
-from lowkey.hf.model_folder import WEIGHTS
 from lowkey.hf.tagger import tagger_names
+from lowkey.hf.weights import open_weights
 from lowkey.lora.config import LoRAConfig
 from lowkey.lora.inject import inject
 from lowkey.models.heads import SequenceClassifier, TokenClassifier
@@ -45,7 +44,7 @@ def make_trainable(
     """
     pooler = model.encoder.pooler
     new_pooler = pooler is not None and not any(
-        "pooler." in name for name in tensor_infos(base / WEIGHTS)
+        "pooler." in name for name in open_weights(base).infos
     )
     if recipe.method == "lora":
         new = ["pooler"] if new_pooler else []

@@ -7,13 +7,13 @@ from typing import TypeVar
 from torch import nn
 
 from lowkey.errors import MissingInputError
-from lowkey.files import tensor_infos, write_json, write_tensors
+from lowkey.files import write_json, write_tensors
 from lowkey.hf.adapter_config import AdapterConfigFile, adapter_json, read_adapter_config
 from lowkey.hf.adapter_families import BERT, Family
 from lowkey.hf.adapter_keys import AdapterKeys
 from lowkey.hf.adapter_modules import adapted_modules, endings, modules_held_whole, pattern
 from lowkey.hf.model_folder import ADAPTER_CONFIG, make_folder
-from lowkey.hf.weights import match, read_matched
+from lowkey.hf.weights import Weights, match, read_matched
 from lowkey.lora.config import LoRAConfig, first_match
 from lowkey.lora.inject import adapters, inject
 
@@ -106,7 +106,7 @@ def load_adapter(model: nn.Module, folder: Path, family: Family = BERT) -> LoRAC
     if adapters(model):
         raise ValueError("the model has adapters already")
     config = read_adapter_config(folder)
-    infos = tensor_infos(_weights_file(folder))
+    weights = Weights.of_file(_weights_file(folder))
     whole = modules_held_whole(config, folder, family)
     inside = tuple(f"{module}." for module in whole)
     linears = {
@@ -114,7 +114,7 @@ def load_adapter(model: nn.Module, folder: Path, family: Family = BERT) -> LoRAC
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear) and not f"{name}.".startswith(inside)
     }
-    targets = adapted_modules(config, linears, infos, folder, family)
+    targets = adapted_modules(config, linears, weights.infos, folder, family)
     lora_config = _options(config, targets, whole, family)
     shapes = {
         name: tuple(tensor.shape)
@@ -127,11 +127,10 @@ def load_adapter(model: nn.Module, folder: Path, family: Family = BERT) -> LoRAC
         shapes[f"{name}.lora_B.weight"] = (linears[name].out_features, rank)
         if config.use_dora:
             shapes[f"{name}.lora_magnitude_vector"] = (linears[name].out_features,)
-    path = folder / ADAPTER_WEIGHTS
     fix = "the adapter was made for another model, or its two files do not belong together"
     names = AdapterKeys(family, targets, copies=config.bias == "all")
-    keys = match(infos, shapes, names.ours, names.theirs, where=str(path), fix=fix)
-    tensors = read_matched(path, keys)
+    keys = match(weights.infos, shapes, names.ours, names.theirs, where=str(weights.path), fix=fix)
+    tensors = read_matched(weights, keys)
     inject(model, lora_config)
     model.load_state_dict(tensors, strict=False)
     return lora_config

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from lowkey.errors import DataError
-from lowkey.files import TensorInfo, tensor_infos, write_json, write_tensors
+from lowkey.files import TensorInfo, write_json, write_tensors
 from lowkey.hf.config import read_config
 from lowkey.hf.encoder_families import FAMILIES, EncoderNames
 from lowkey.hf.encoder_schemas import EncoderConfigFile
 from lowkey.hf.model_folder import CONFIG, WEIGHTS, check_model_folder, make_folder
-from lowkey.hf.weights import check_budget, match, read_matched
+from lowkey.hf.weights import Weights, check_budget, match, open_weights, read_matched
 from lowkey.lora.inject import adapters
 
 logger = logging.getLogger(__name__)
@@ -25,14 +25,14 @@ _HEAD = ("transform.", _CLASSIFIER)
 _MISMATCH = "the download is incomplete, or config and weights are of two models"
 
 
-def open_checkpoint(folder: Path) -> tuple[EncoderConfigFile, dict[str, TensorInfo]]:
-    """Reads config and header, and compares their layers before a model is made of them.
+def open_checkpoint(folder: Path) -> tuple[EncoderConfigFile, Weights]:
+    """Reads config and headers, and compares their layers before a model is made of them.
 
     Args:
         folder: A model folder.
 
     Returns:
-        The config, and what tensors there are.
+        The config, and the tensors there are.
 
     Raises:
         MissingInputError: If the folder is no model folder.
@@ -41,10 +41,10 @@ def open_checkpoint(folder: Path) -> tuple[EncoderConfigFile, dict[str, TensorIn
     check_model_folder(folder)
     config = read_config(folder)
     names = FAMILIES[config.model_type]
-    infos = tensor_infos(folder / WEIGHTS)
+    weights = open_weights(folder)
     root, layers = re.escape(names.adapters.root), re.escape(names.layers)
     layer = re.compile(rf"(?:{root})?{layers}\.([0-9]{{1,6}})\.")
-    found = [int(hit[1]) for key in infos if (hit := layer.match(key))]
+    found = [int(hit[1]) for key in weights.infos if (hit := layer.match(key))]
     wanted, held = set(range(config.encoder.num_layers)), set(found)
     if wanted != held:
         verb, odd = ("missing", wanted - held) if wanted - held else ("too many", held - wanted)
@@ -56,7 +56,7 @@ def open_checkpoint(folder: Path) -> tuple[EncoderConfigFile, dict[str, TensorIn
             where=str(folder),
             fix=_MISMATCH,
         )
-    return config, infos
+    return config, weights
 
 
 def saved_labels(
@@ -80,14 +80,19 @@ def saved_labels(
 
 
 def fill(
-    model: nn.Module, folder: Path, infos: Mapping[str, TensorInfo], names: EncoderNames
+    model: nn.Module,
+    folder: Path,
+    weights: Weights,
+    infos: Mapping[str, TensorInfo],
+    names: EncoderNames,
 ) -> None:
     """Puts the file's tensors into a model on the meta device; only whole heads may stay there.
 
     Args:
         model: The model; changed in place.
         folder: A model folder.
-        infos: The tensors to take from its weights file.
+        weights: Its weights.
+        infos: The tensors to take from them.
         names: The names of its family.
 
     Raises:
@@ -104,12 +109,11 @@ def fill(
         # A pooler in front of a head that does without one is left out, as transformers does.
         return None if not pooled and _is_of(_POOLER, key, names) else names.ours(key)
 
-    path = folder / WEIGHTS
-    keys = match(infos, shapes, ours, names.theirs, where=str(path), fix=_MISMATCH)
+    keys = match(infos, shapes, ours, names.theirs, where=str(weights.path), fix=_MISMATCH)
     left_out = sorted(set(infos) - set(keys.values()))
     if left_out:
-        logger.info("%s: left out %d tensors (%s, ...)", path, len(left_out), left_out[0])
-    model.load_state_dict(read_matched(path, keys), strict=False, assign=True)
+        logger.info("%s: left out %d tensors (%s, ...)", weights.path, len(left_out), left_out[0])
+    model.load_state_dict(read_matched(weights, keys), strict=False, assign=True)
 
 
 def _is_of(part: str | tuple[str, ...], key: str, names: EncoderNames) -> bool:

@@ -79,8 +79,9 @@ def load_tagger(
         DataError: If config and weights are not of one family, or not the same model, or if no
             number of labels is given and there is no head for words.
     """
-    config, infos = open_checkpoint(folder)
+    config, weights = open_checkpoint(folder)
     names = tagger_names(config.model_type)
+    infos = weights.infos
     held = saved_labels(config, infos, names)
     if num_labels is None:
         if not held:
@@ -94,7 +95,7 @@ def load_tagger(
         model = TokenClassifier(Encoder(sizes), num_labels, dropout)
     if held != num_labels:
         infos = {k: info for k, info in infos.items() if not k.startswith(names.adapters.heads)}
-    fill(model, folder, infos, names)
+    fill(model, folder, weights, infos, names)
     draw_missing(model, folder, generator)
     return model
 

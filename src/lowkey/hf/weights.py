@@ -1,21 +1,109 @@
-"""Weights into parameters: every key of the file used once, every parameter written once.
+"""Weights into parameters: every key of the files used once, every parameter written once.
 
 Names, shapes and dtypes come from the header of the file, so whatever is wrong with it is found
 before a single tensor is allocated.
 """
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from lowkey.errors import DataError, shown
-from lowkey.files import TensorInfo, read_tensors
+from lowkey.files import TensorInfo, read_tensors, tensor_infos
+from lowkey.hf.model_folder import SHARDS, WEIGHTS
+from lowkey.hf.shards import INCOMPLETE, read_index
 
 DTYPES = ("float32", "float16", "bfloat16")
 MAX_PARAMETERS = 2_000_000_000
 """Eight gibibytes in fp32: more than the largest published BERT-family encoder."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The tensors of a model or an adapter, and the files they stand in.
+
+    Attributes:
+        path: The one file, or the index of several.
+        infos: What the headers say of each tensor.
+        files: The file that holds each tensor.
+    """
+
+    path: Path
+    infos: Mapping[str, TensorInfo]
+    files: Mapping[str, Path]
+
+    @staticmethod
+    def of_file(path: Path) -> "Weights":
+        """Reads the header of one file.
+
+        Args:
+            path: A safetensors file.
+
+        Returns:
+            Its tensors.
+
+        Raises:
+            MissingInputError: If the file is not there.
+            DataError: If it is no valid safetensors file.
+        """
+        infos = tensor_infos(path)
+        return Weights(path, infos, dict.fromkeys(infos, path))
+
+    def read(self, names: Collection[str]) -> dict[str, Tensor]:
+        """Reads tensors, file by file.
+
+        Args:
+            names: The tensors wanted, all of them in ``infos``.
+
+        Returns:
+            The tensors by name.
+
+        Raises:
+            MissingInputError: If a file is gone.
+            DataError: If a file has changed, or holds NaN or infinite numbers in one of them.
+        """
+        tensors = {}
+        for file in dict.fromkeys(self.files[name] for name in names):
+            tensors |= read_tensors(file, names=[n for n in names if self.files[n] == file])
+        return tensors
+
+
+def open_weights(folder: Path) -> Weights:
+    """Reads the headers of all weights of a model folder.
+
+    Args:
+        folder: A model folder.
+
+    Returns:
+        Its tensors; of a folder that has both, those of the one file.
+
+    Raises:
+        MissingInputError: If a file is not there.
+        DataError: If a file is no valid safetensors file, if index and files disagree about where
+            a tensor is, or if together they hold more than lowkey loads.
+    """
+    if (folder / WEIGHTS).exists():
+        return Weights.of_file(folder / WEIGHTS)
+    path = folder / SHARDS
+    wanted = read_index(path)
+    infos: dict[str, TensorInfo] = {}
+    for shard in dict.fromkeys(wanted.values()):
+        held = tensor_infos(folder / shard)
+        for name in held:
+            if wanted.get(name) != shard:
+                told = f"says {shown(wanted[name])}" if name in wanted else "does not list it"
+                what = f"{shard} holds the tensor {shown(name)}, but the index {told}"
+                raise DataError(what, where=str(path), fix=INCOMPLETE)
+        infos |= held
+    for name, shard in wanted.items():
+        if name not in infos:
+            what = f"the tensor {shown(name)} is said to be in {shard}, which does not hold it"
+            raise DataError(what, where=str(path), fix=INCOMPLETE)
+    check_budget([info.shape for info in infos.values()], where=str(path))
+    return Weights(path, infos, {name: folder / shard for name, shard in wanted.items()})
 
 
 def match(
@@ -78,11 +166,11 @@ def match(
     return keys
 
 
-def read_matched(path: Path, keys: Mapping[str, str]) -> dict[str, Tensor]:
+def read_matched(weights: Weights, keys: Mapping[str, str]) -> dict[str, Tensor]:
     """Reads what ``match`` found.
 
     Args:
-        path: The safetensors file.
+        weights: The files.
         keys: The key for each parameter name.
 
     Returns:
@@ -91,7 +179,7 @@ def read_matched(path: Path, keys: Mapping[str, str]) -> dict[str, Tensor]:
     Raises:
         DataError: If a tensor holds NaN or infinity.
     """
-    tensors = read_tensors(path, names=set(keys.values()))
+    tensors = weights.read(list(keys.values()))
     return {name: tensors[key].to(torch.float32) for name, key in keys.items()}
 
 
