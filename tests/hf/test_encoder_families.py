@@ -128,7 +128,8 @@ def test_pre_training_heads_are_left_out_and_a_new_head_is_drawn(tmp_path, famil
     network.save_pretrained(tmp_path)
     model = load_classifier(tmp_path, 2, generator=torch.Generator().manual_seed(1))
     assert all(not p.is_meta for p in model.parameters())
-    for weight in (model.transform.dense.weight, model.classifier.weight):
+    drawn = [m for m in (model.encoder.pooler, *model.head) if m is not None]
+    for weight in (p for module in drawn for p in module.parameters() if p.ndim == 2):
         assert 0.01 < weight.std() < 0.03
     saved = network.base_model.embeddings.word_embeddings.weight
     assert model.encoder.embeddings.token.weight.equal(saved)
@@ -140,8 +141,9 @@ def test_our_adapter_loads_in_peft_with_equal_logits(tmp_path, family, targets):
     from peft import PeftModel
 
     theirs = tiny_families.write(tmp_path / "base", family, num_labels=2)
-    config = LoRAConfig(r=3, target_modules=targets, modules_to_save=["transform", "classifier"])
     model = load_classifier(tmp_path / "base").eval()
+    whole = tiny_families.head_modules(model)
+    config = LoRAConfig(r=3, target_modules=targets, modules_to_save=whole)
     inject(model, config)
     tiny.randomise(
         torch.nn.ModuleList(
@@ -168,12 +170,12 @@ def test_our_adapter_loads_in_peft_with_equal_logits(tmp_path, family, targets):
 
 @pytest.mark.parametrize("family", OTHERS)
 def test_an_adapter_of_peft_loads_with_equal_logits(tmp_path, family):
-    modules = ["q_lin", "v_lin"] if family == "distilbert" else ["query", "value"]
+    modules = tiny_families.peft_targets(family)
     theirs = tiny_families.write(tmp_path / "base", family, num_labels=2)
     wrapped = tiny.write_adapter(tmp_path / "adapter", theirs, target_modules=modules)
     model = load_classifier(tmp_path / "base")
     load_adapter(model, tmp_path / "adapter", FAMILIES[family].adapters)
-    assert len(adapters(model)) == 2 * model.encoder.config.num_layers
+    assert len(adapters(model)) == 2 * len(model.encoder.blocks)
     batch, _, inputs = batch_for(theirs)
     with torch.no_grad():
         expected = wrapped.eval()(**batch).logits
@@ -183,14 +185,47 @@ def test_an_adapter_of_peft_loads_with_equal_logits(tmp_path, family):
 @pytest.mark.parametrize("family", OTHERS)
 def test_the_head_drops_where_that_of_transformers_does(tmp_path, family):
     theirs = tiny_families.write(tmp_path, family, num_labels=2).train()
-    head = theirs if family == "distilbert" else theirs.classifier
+    head = theirs if hasattr(theirs, "dropout") else theirs.classifier
     passed = []
     head.dropout.register_forward_hook(lambda module, _i, _o: passed.append(module.p))
     theirs(**batch_for(theirs)[0])
     ours = load_classifier(tmp_path)
-    rates = [ours.transform.dropout.p, ours.dropout.p]
+    rates = [] if ours.transform is None else [ours.transform.dropout.p]
+    rates.append(ours.dropout.p)
     assert [rate for rate in rates if rate] == passed
     assert passed[-1] > 0
+
+
+def test_albert_is_one_block_and_one_adapter_for_all_layers(tmp_path):
+    tiny_families.write(tmp_path, "albert", num_labels=2)
+    model = load_classifier(tmp_path)
+    inject(model, LoRAConfig(target_modules="all-linear"))
+    assert list(adapters(model)) == [
+        *(f"encoder.blocks.0.attention.{name}" for name in ("query", "key", "value", "out")),
+        *(f"encoder.blocks.0.feed_forward.{name}" for name in ("up", "down")),
+    ]
+    passed = []
+    for block in model.encoder.blocks:
+        block.register_forward_hook(lambda *_: passed.append(1))
+    model(torch.arange(5, 9), SequenceLayout([4]))
+    assert len(passed) == model.encoder.config.num_layers == 3
+
+
+def test_albert_maps_its_embeddings_even_where_they_are_as_wide(tmp_path):
+    theirs = tiny_families.write(tmp_path, "albert", embedding_size=16)
+    batch, real, ours = batch_for(theirs)
+    with torch.no_grad():
+        expected = theirs(**batch).last_hidden_state[real]
+        torch.testing.assert_close(
+            load_encoder(tmp_path).eval()(*ours), expected, atol=1e-5, rtol=0
+        )
+
+
+@pytest.mark.parametrize("key", ["num_hidden_groups", "inner_group_num"])
+def test_an_albert_of_several_blocks_is_refused(tmp_path, key):
+    tiny_families.write(tmp_path, "albert", **{key: 2})
+    with pytest.raises(DataError, match=f"{key} must be 1, got 2"):
+        load_encoder(tmp_path)
 
 
 def test_roberta_numbers_no_more_sentences_than_its_table_has_rows(tmp_path):

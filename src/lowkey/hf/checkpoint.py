@@ -45,7 +45,7 @@ def open_checkpoint(folder: Path) -> tuple[EncoderConfigFile, Weights]:
     root, layers = re.escape(names.adapters.root), re.escape(names.layers)
     layer = re.compile(rf"(?:{root})?{layers}\.([0-9]{{1,6}})\.")
     found = [int(hit[1]) for key in weights.infos if (hit := layer.match(key))]
-    wanted, held = set(range(config.encoder.num_layers)), set(found)
+    wanted, held = set(range(config.encoder.num_blocks)), set(found)
     if wanted != held:
         verb, odd = ("missing", wanted - held) if wanted - held else ("too many", held - wanted)
         each = found.count(min(held)) if held else 0

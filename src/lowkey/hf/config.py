@@ -9,7 +9,7 @@ from lowkey.hf.encoder_families import FAMILIES
 from lowkey.hf.encoder_schemas import SCHEMAS, EncoderConfigFile
 from lowkey.hf.model_folder import CONFIG
 from lowkey.hf.schema import parse, read_object
-from lowkey.models.config import EncoderConfig
+from lowkey.models.config import EncoderConfig, EncoderFamily
 
 HARMLESS = frozenset(
     {
@@ -50,6 +50,11 @@ HARMLESS = frozenset(
         "pooler_num_fc_layers",
         "pooler_size_per_head",
         "pooler_type",
+        # ALBERT's: notes of its first release, and pieces of a network that it never had.
+        "down_scale_factor",
+        "gap_size",
+        "net_structure_type",
+        "num_memory_blocks",
         # DistilBERT's: another head's dropout, and how its position table was first filled.
         "qa_dropout",
         "sinusoidal_pos_embds",
@@ -61,6 +66,12 @@ HARMLESS = frozenset(
     }
 )
 """Keys met in published files that change no number an encoder computes."""
+
+
+_HEAD_DROPOUT: dict[EncoderFamily, str] = {
+    "distilbert": "seq_classif_dropout",
+    "albert": "classifier_dropout_prob",
+}
 
 
 def read_config(folder: Path) -> EncoderConfigFile:
@@ -126,12 +137,11 @@ def config_json(
     }
     config |= _distilbert(encoder) if encoder.family == "distilbert" else _like_bert(encoder)
     if labels is not None:
-        dropout = "seq_classif_dropout" if encoder.family == "distilbert" else "classifier_dropout"
         config |= {
             "id2label": {str(i): label for i, label in enumerate(labels)},
             "label2id": {label: i for i, label in enumerate(labels)},
             "problem_type": problem_type,
-            dropout: head_dropout,
+            _HEAD_DROPOUT.get(encoder.family, "classifier_dropout"): head_dropout,
         }
     return config
 
@@ -148,7 +158,7 @@ def _like_bert(encoder: EncoderConfig) -> dict[str, Any]:
         "type_vocab_size": encoder.num_segments,
         "layer_norm_eps": encoder.norm_eps,
     }
-    if encoder.family == "electra":
+    if encoder.family in ("electra", "albert"):
         config["embedding_size"] = encoder.embedding_size or encoder.d_model
     return config
 

@@ -1,14 +1,13 @@
-"""The published families of encoders: what each calls its modules, and how its classifier is built.
+"""The published families of encoders: their checkpoints, and how their classifiers are built.
 
-One row of a table is one module of ours and one of theirs; what only a checkpoint has is named too,
-so that no key is passed over by accident.
+What only a checkpoint has is named too, so that no key is passed over by accident.
 """
 
 from dataclasses import dataclass
 
 from lowkey.hf.adapter_families import BERT, Family
-from lowkey.hf.bert_names import BERT_NAMES, OLD_ENDINGS
-from lowkey.hf.names import NameMap
+from lowkey.hf.bert_names import OLD_ENDINGS
+from lowkey.hf.family_names import ALBERT, DISTILBERT, ELECTRA, ROBERTA
 from lowkey.models.config import EncoderFamily, HeadActivation
 
 
@@ -73,79 +72,13 @@ class EncoderNames:
         return self.adapters.ours(key)
 
 
-def _like_bert(root: str, head: list[tuple[str, str]], *, without: tuple[str, ...] = ()) -> NameMap:
-    """The table of a family whose encoder has BERT's names under another root, and its own head."""
-    rows = [
-        (ours, theirs.replace("bert.", f"{root}.", 1))
-        for ours, theirs in BERT_NAMES.rows
-        if ours != "classifier" and ours not in without
-    ]
-    return NameMap([*rows, *head])
-
-
-# dense, activation, out_proj: one module in these families' files, two in ours.
-_DEEP_HEAD = [("transform.dense", "classifier.dense"), ("classifier", "classifier.out_proj")]
-_DEEP_SAVED = {"classifier": ("transform", "classifier")}
-# peft lists these whenever the task is SEQ_CLS, whether the model has them or not.
-_ABSENT = frozenset({"score"})
-
-_ROBERTA = Family(
-    title="RoBERTa",
-    task_type="SEQ_CLS",
-    names=_like_bert("roberta", _DEEP_HEAD),
-    root="roberta.",
-    heads=("classifier.",),
-    saved_modules=_DEEP_SAVED,
-    absent_modules=_ABSENT,
-)
-_ELECTRA = Family(
-    title="ELECTRA",
-    task_type="SEQ_CLS",
-    names=_like_bert(
-        "electra",
-        [("encoder.embeddings.projection", "electra.embeddings_project"), *_DEEP_HEAD],
-        without=("encoder.pooler.dense",),
-    ),
-    root="electra.",
-    heads=("classifier.",),
-    saved_modules=_DEEP_SAVED,
-    absent_modules=_ABSENT,
-)
-_OUR_BLOCK, _DISTIL_BLOCK = "encoder.blocks.{}", "distilbert.transformer.layer.{}"
-_DISTILBERT = Family(
-    title="DistilBERT",
-    task_type="SEQ_CLS",
-    names=NameMap(
-        [
-            ("encoder.embeddings.token", "distilbert.embeddings.word_embeddings"),
-            ("encoder.embeddings.position", "distilbert.embeddings.position_embeddings"),
-            ("encoder.embeddings.norm", "distilbert.embeddings.LayerNorm"),
-            (f"{_OUR_BLOCK}.attention.query", f"{_DISTIL_BLOCK}.attention.q_lin"),
-            (f"{_OUR_BLOCK}.attention.key", f"{_DISTIL_BLOCK}.attention.k_lin"),
-            (f"{_OUR_BLOCK}.attention.value", f"{_DISTIL_BLOCK}.attention.v_lin"),
-            (f"{_OUR_BLOCK}.attention.out", f"{_DISTIL_BLOCK}.attention.out_lin"),
-            (f"{_OUR_BLOCK}.attention_norm", f"{_DISTIL_BLOCK}.sa_layer_norm"),
-            (f"{_OUR_BLOCK}.feed_forward.up", f"{_DISTIL_BLOCK}.ffn.lin1"),
-            (f"{_OUR_BLOCK}.feed_forward.down", f"{_DISTIL_BLOCK}.ffn.lin2"),
-            (f"{_OUR_BLOCK}.feed_forward_norm", f"{_DISTIL_BLOCK}.output_layer_norm"),
-            ("transform.dense", "pre_classifier"),
-            ("classifier", "classifier"),
-        ]
-    ),
-    root="distilbert.",
-    heads=("classifier.", "pre_classifier."),
-    # peft takes every module whose name ends in "classifier" for one that "classifier" names.
-    saved_modules=_DEEP_SAVED | {"pre_classifier": ("transform",)},
-    absent_modules=_ABSENT,
-)
-
 _BERT_LAYERS, _ANSWERS = "encoder.layer", "qa_outputs."
 
 
 def _roberta(prefix: str) -> EncoderNames:
     """RoBERTa under one of the names that models of its architecture were published with."""
     return EncoderNames(
-        adapters=_ROBERTA,
+        adapters=ROBERTA,
         encoder=f"{prefix}Model",
         classifier=f"{prefix}ForSequenceClassification",
         layers=_BERT_LAYERS,
@@ -167,7 +100,7 @@ FAMILIES: dict[EncoderFamily, EncoderNames] = {
     "xlm-roberta": _roberta("XLMRoberta"),
     "camembert": _roberta("Camembert"),
     "distilbert": EncoderNames(
-        adapters=_DISTILBERT,
+        adapters=DISTILBERT,
         encoder="DistilBertModel",
         classifier="DistilBertForSequenceClassification",
         layers="transformer.layer",
@@ -175,7 +108,7 @@ FAMILIES: dict[EncoderFamily, EncoderNames] = {
         transform="relu",
     ),
     "electra": EncoderNames(
-        adapters=_ELECTRA,
+        adapters=ELECTRA,
         encoder="ElectraModel",
         classifier="ElectraForSequenceClassification",
         layers=_BERT_LAYERS,
@@ -185,6 +118,13 @@ FAMILIES: dict[EncoderFamily, EncoderNames] = {
         ),
         transform="gelu",
         drops_before_transform=True,
+    ),
+    "albert": EncoderNames(
+        adapters=ALBERT,
+        encoder="AlbertModel",
+        classifier="AlbertForSequenceClassification",
+        layers="encoder.albert_layer_groups.0.albert_layers",
+        other_heads=("predictions.", "sop_classifier.", _ANSWERS),
     ),
 }
 """The families by the ``model_type`` of their ``config.json``."""

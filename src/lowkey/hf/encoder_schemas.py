@@ -153,6 +153,31 @@ class ElectraConfigFile(BertConfigFile):
         return super().encoder.model_copy(update={"embedding_size": narrow, "pooler": False})
 
 
+class AlbertConfigFile(BertConfigFile):
+    """ALBERT: one block that a text passes again and again, behind narrow embeddings."""
+
+    model_type: EncoderFamily = "albert"
+    embedding_size: Width = 128
+    hidden_act: Theirs = "gelu_new"
+    hidden_dropout_prob: Rate = 0.0
+    attention_probs_dropout_prob: Rate = 0.0
+    classifier_dropout_prob: Rate = 0.1
+    # No published model has others.
+    num_hidden_groups: Literal[1] = 1
+    inner_group_num: Literal[1] = 1
+
+    @property
+    def head_dropout(self) -> float:
+        """Dropout before the classifier."""
+        return self.classifier_dropout_prob
+
+    @property
+    def encoder(self) -> EncoderConfig:
+        """The same encoder in our words."""
+        changes = {"embedding_size": self.embedding_size, "share_blocks": True}
+        return super().encoder.model_copy(update=changes)
+
+
 class DistilBertConfigFile(EncoderConfigFile):
     """DistilBERT: half of BERT's blocks, no segments, no pooler, and other names for all of it."""
 
@@ -200,5 +225,6 @@ SCHEMAS: dict[EncoderFamily, type[EncoderConfigFile]] = {
     "camembert": RobertaConfigFile,
     "distilbert": DistilBertConfigFile,
     "electra": ElectraConfigFile,
+    "albert": AlbertConfigFile,
 }
 """The schema of each value of ``model_type`` that lowkey reads."""

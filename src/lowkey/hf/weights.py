@@ -201,5 +201,5 @@ def check_budget(shapes: Collection[tuple[int, ...]], *, where: str) -> None:
 
 
 def _listed(names: list[str]) -> str:
-    first = shown(names[0])
+    first = shown(names[0], 120)
     return f"the tensor {first}" if len(names) == 1 else f"{len(names)} tensors (first: {first})"

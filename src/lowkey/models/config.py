@@ -14,7 +14,9 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 Activation = Literal["relu", "gelu", "gelu_new", "silu"]
 Positions = Literal["sinusoidal", "learned", "rotary"]
 HeadActivation = Literal["tanh", "gelu", "relu"]
-EncoderFamily = Literal["bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra"]
+EncoderFamily = Literal[
+    "bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra", "albert"
+]
 
 
 def refuse_uneven_heads(d_model: int, num_heads: int, key: str = "num_heads") -> None:
@@ -92,9 +94,10 @@ class EncoderConfig(_Network):
         vocab_size: Number of tokens.
         family: The published family whose files hold such encoders; it changes no computation.
         d_model: Width, in features.
-        embedding_size: Width of the embeddings, which a linear map brings to ``d_model`` (ELECTRA);
-            None: ``d_model``, without a map.
-        num_layers: Number of blocks.
+        embedding_size: Width of the embeddings, which a linear map brings to ``d_model`` (ELECTRA,
+            ALBERT); None: ``d_model``, without a map.
+        num_layers: Number of blocks that a text passes.
+        share_blocks: Whether it passes one block again and again (ALBERT).
         num_heads: Attention heads; a divisor of ``d_model``.
         d_ff: Width of the feed-forward network.
         max_positions: Longest sentence, in tokens.
@@ -113,11 +116,17 @@ class EncoderConfig(_Network):
     num_layers: Count
     family: EncoderFamily = "bert"
     embedding_size: Width | None = None
+    share_blocks: bool = False
     position_offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     num_segments: Annotated[int, Field(ge=0, le=1024)] = 2
     pooler: bool = True
     activation: Activation = "gelu"
     norm_eps: Annotated[float, Field(gt=0, le=0.1)] = 1e-12
+
+    @property
+    def num_blocks(self) -> int:
+        """Number of blocks that have parameters of their own."""
+        return 1 if self.share_blocks else self.num_layers
 
 
 class TransformerConfig(_Network):

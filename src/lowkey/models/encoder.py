@@ -50,6 +50,8 @@ class Encoder(nn.Module):
     References:
         Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language
         Understanding", 2019, arXiv:1810.04805.
+        Lan et al., "ALBERT: A Lite BERT for Self-supervised Learning of Language Representations",
+        2019, section 3.1 (one block for all layers).
 
     Example:
         >>> config = EncoderConfig(vocab_size=9, d_model=4, num_layers=1, num_heads=2, d_ff=8)
@@ -81,7 +83,7 @@ class Encoder(nn.Module):
             width=config.embedding_size,
             position_offset=config.position_offset,
         )
-        self.blocks = nn.ModuleList(EncoderBlock(shape) for _ in range(config.num_layers))
+        self.blocks = nn.ModuleList(EncoderBlock(shape) for _ in range(config.num_blocks))
         self.pooler = Pooler(config.d_model) if config.pooler else None
         self.apply(initialise_as_bert)
 
@@ -120,8 +122,8 @@ class Encoder(nn.Module):
         if not isinstance(layout, SequenceLayout):
             return self._forward_padded(input_ids, layout, segment_ids)
         hidden = self.embeddings(input_ids, layout.positions, segment_ids)
-        for block in self.blocks:
-            hidden = block(hidden, layout)
+        for layer in range(self.config.num_layers):
+            hidden = self.blocks[layer % len(self.blocks)](hidden, layout)
         return hidden
 
     def _forward_padded(

@@ -94,12 +94,12 @@ class EncoderEmbeddings(nn.Module):
         num_segments: Number of segments (the texts of a pair); 0: none is added.
         norm_eps: What layer normalisation adds to the variance.
         dropout: Probability that one feature is dropped in training.
-        width: Width of the tables, if it is not ``d_model``; a linear map follows them then.
+        width: Width of the tables, which a linear map then follows; None: ``d_model``, and none.
         position_offset: Row of the position table for the first token.
 
     References:
         Devlin et al., "BERT", 2019, section 3 and figure 2.
-        Clark et al., "ELECTRA", 2020, section 3.2 (narrower embeddings and their projection).
+        Lan et al., "ALBERT", 2019, section 3.1 (narrower embeddings and their projection).
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class EncoderEmbeddings(nn.Module):
         self.segment = Embedding(num_segments, features) if num_segments else None
         self.norm = LayerNorm(features, eps=norm_eps)
         self.dropout = Dropout(dropout)
-        self.projection = Linear(features, d_model) if features != d_model else None
+        self.projection = None if width is None else Linear(features, d_model)
         self.compute_dtype = torch.float32
 
     def forward(
