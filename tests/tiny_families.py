@@ -26,6 +26,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "max_position_embeddings": 32,
     },
     "electra": {**_SIZES, "embedding_size": 8, "num_hidden_layers": 3},
+    "mpnet": {k: v for k, v in _ROBERTA.items() if k != "type_vocab_size"},
     "albert": {**_SIZES, "embedding_size": 8, "num_hidden_layers": 3},
 }
 """What makes a model of each family tiny."""
@@ -41,7 +42,7 @@ NO_DROPOUT = {
 """Every family's rates at nothing."""
 
 
-PEFT_TARGETS = {"distilbert": ["q_lin", "v_lin"]}
+PEFT_TARGETS = {"distilbert": ["q_lin", "v_lin"], "mpnet": ["q", "v"]}
 """Query and value as users of peft name them, where it is not query and value."""
 
 

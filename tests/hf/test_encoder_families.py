@@ -165,7 +165,8 @@ def test_our_adapter_loads_in_peft_with_equal_logits(tmp_path, family, targets):
         load_adapter(again, tmp_path / "adapter", names)
         assert again.eval()(*inputs).equal(logits)
         merge_all(again)
-        torch.testing.assert_close(again(*inputs), logits, atol=1e-5, rtol=0)
+        # The sum of weight and update is rounded once more, and logits are larger than 1 here.
+        torch.testing.assert_close(again(*inputs), logits, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("family", OTHERS)

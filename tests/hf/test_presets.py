@@ -29,6 +29,11 @@ EXPECTED = {
         "ffn.lin1",
         "ffn.lin2",
     },
+    "mpnet": {
+        *(f"attention.attn.{name}" for name in "qkvo"),
+        "intermediate.dense",
+        "output.dense",
+    },
     "albert": {
         "attention.query",
         "attention.key",

@@ -155,9 +155,10 @@ def _like_bert(encoder: EncoderConfig) -> dict[str, Any]:
         "hidden_act": encoder.activation,
         "hidden_dropout_prob": encoder.dropout,
         "attention_probs_dropout_prob": encoder.attention_dropout,
-        "type_vocab_size": encoder.num_segments,
         "layer_norm_eps": encoder.norm_eps,
     }
+    if encoder.num_segments:
+        config["type_vocab_size"] = encoder.num_segments
     if encoder.family in ("electra", "albert"):
         config["embedding_size"] = encoder.embedding_size or encoder.d_model
     return config

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lowkey.hf.adapter_families import BERT, Family
 from lowkey.hf.bert_names import OLD_ENDINGS
-from lowkey.hf.family_names import ALBERT, DISTILBERT, ELECTRA, ROBERTA
+from lowkey.hf.family_names import ALBERT, DISTILBERT, ELECTRA, MPNET, ROBERTA
 from lowkey.models.config import EncoderFamily, HeadActivation
 
 
@@ -125,6 +125,15 @@ FAMILIES: dict[EncoderFamily, EncoderNames] = {
         classifier="AlbertForSequenceClassification",
         layers="encoder.albert_layer_groups.0.albert_layers",
         other_heads=("predictions.", "sop_classifier.", _ANSWERS),
+    ),
+    "mpnet": EncoderNames(
+        adapters=MPNET,
+        encoder="MPNetModel",
+        classifier="MPNetForSequenceClassification",
+        layers=_BERT_LAYERS,
+        other_heads=("lm_head.", _ANSWERS),
+        transform="tanh",
+        drops_before_transform=True,
     ),
 }
 """The families by the ``model_type`` of their ``config.json``."""

@@ -1,72 +1,12 @@
 """``config.json`` of each family of encoders: the keys that decide what is computed, bounded."""
 
-from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
+from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from lowkey.hf.activations import ACTIVATIONS, Theirs
-from lowkey.hf.schema import Schema
-from lowkey.models.config import (
-    Count,
-    EncoderConfig,
-    EncoderFamily,
-    Rate,
-    Vocabulary,
-    Width,
-)
-
-Position = Field(default=512, ge=1, le=1_000_000)
-ProblemType = Literal["regression", "single_label_classification", "multi_label_classification"]
-
-
-class EncoderConfigFile(Schema, ABC):
-    """What the files of all families share.
-
-    The bounds of ``EncoderConfig`` hold: they stop a forged file before it costs anything.
-    """
-
-    WIDTH_AND_HEADS: ClassVar[tuple[str, str]]
-
-    model_type: EncoderFamily
-    architectures: list[str] | None = None
-    vocab_size: Vocabulary
-    max_position_embeddings: int = Position
-    pad_token_id: int | None = Field(default=0, ge=0)
-    pruned_heads: dict[str, list[int]] = Field(default={}, max_length=0)
-    id2label: dict[str, str] | None = None
-    problem_type: ProblemType | None = None
-
-    @field_validator("id2label")
-    @classmethod
-    def _ids_from_zero(cls, value: dict[str, str] | None) -> dict[str, str] | None:
-        if value is not None and set(value) != {str(i) for i in range(len(value))}:
-            raise ValueError("the keys of id2label must be 0, 1, 2 and so on, without gaps")
-        return value
-
-    @model_validator(mode="after")
-    def _heads_divide_width(self) -> "EncoderConfigFile":
-        width, heads = (getattr(self, key) for key in self.WIDTH_AND_HEADS)
-        if width % heads:
-            width_key, heads_key = self.WIDTH_AND_HEADS
-            raise ValueError(f"{width_key} {width} is not divisible by {heads_key} {heads}")
-        return self
-
-    @property
-    def labels(self) -> list[str] | None:
-        """Names of the classes in the order of the logits, if the file says."""
-        names = self.id2label
-        return None if names is None else [names[str(i)] for i in range(len(names))]
-
-    @property
-    @abstractmethod
-    def head_dropout(self) -> float:
-        """Dropout before the classifier."""
-
-    @property
-    @abstractmethod
-    def encoder(self) -> EncoderConfig:
-        """The same encoder in our words."""
+from lowkey.hf.encoder_config_file import EncoderConfigFile
+from lowkey.models.config import Count, EncoderConfig, EncoderFamily, Rate, Width
 
 
 class BertConfigFile(EncoderConfigFile):
@@ -138,6 +78,21 @@ class RobertaConfigFile(BertConfigFile):
         """The same encoder in our words."""
         positions = self.max_position_embeddings - self._offset
         changes = {"max_positions": positions, "position_offset": self._offset}
+        return super().encoder.model_copy(update=changes)
+
+
+class MPNetConfigFile(RobertaConfigFile):
+    """MPNet: RoBERTa's positions, a bias for each distance beside them, and no segments."""
+
+    model_type: EncoderFamily = "mpnet"
+    pad_token_id: Literal[1] = 1
+    # transformers sorts distances into 32, whatever the file says.
+    relative_attention_num_buckets: Literal[32] = 32
+
+    @property
+    def encoder(self) -> EncoderConfig:
+        """The same encoder in our words."""
+        changes = {"num_segments": 0, "relative_buckets": self.relative_attention_num_buckets}
         return super().encoder.model_copy(update=changes)
 
 
@@ -226,5 +181,6 @@ SCHEMAS: dict[EncoderFamily, type[EncoderConfigFile]] = {
     "distilbert": DistilBertConfigFile,
     "electra": ElectraConfigFile,
     "albert": AlbertConfigFile,
+    "mpnet": MPNetConfigFile,
 }
 """The schema of each value of ``model_type`` that lowkey reads."""

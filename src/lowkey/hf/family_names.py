@@ -103,3 +103,31 @@ ALBERT = Family(
     saved_modules={"classifier": ("classifier",), "pooler": ("encoder.pooler",)},
     absent_modules=_ABSENT,
 )
+
+_MPNET_BLOCK = "mpnet.encoder.layer.{}"
+MPNET = Family(
+    title="MPNet",
+    task_type="SEQ_CLS",
+    names=NameMap(
+        [
+            ("encoder.embeddings.token", "mpnet.embeddings.word_embeddings"),
+            ("encoder.embeddings.position", "mpnet.embeddings.position_embeddings"),
+            ("encoder.embeddings.norm", "mpnet.embeddings.LayerNorm"),
+            ("encoder.relative_bias.table", "mpnet.encoder.relative_attention_bias"),
+            (f"{_OUR_BLOCK}.attention.query", f"{_MPNET_BLOCK}.attention.attn.q"),
+            (f"{_OUR_BLOCK}.attention.key", f"{_MPNET_BLOCK}.attention.attn.k"),
+            (f"{_OUR_BLOCK}.attention.value", f"{_MPNET_BLOCK}.attention.attn.v"),
+            (f"{_OUR_BLOCK}.attention.out", f"{_MPNET_BLOCK}.attention.attn.o"),
+            (f"{_OUR_BLOCK}.attention_norm", f"{_MPNET_BLOCK}.attention.LayerNorm"),
+            (f"{_OUR_BLOCK}.feed_forward.up", f"{_MPNET_BLOCK}.intermediate.dense"),
+            (f"{_OUR_BLOCK}.feed_forward.down", f"{_MPNET_BLOCK}.output.dense"),
+            (f"{_OUR_BLOCK}.feed_forward_norm", f"{_MPNET_BLOCK}.output.LayerNorm"),
+            ("encoder.pooler.dense", "mpnet.pooler.dense"),
+            *_DEEP_HEAD,
+        ]
+    ),
+    root="mpnet.",
+    heads=("classifier.",),
+    saved_modules=_DEEP_SAVED,
+    absent_modules=_ABSENT,
+)

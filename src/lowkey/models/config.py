@@ -15,7 +15,7 @@ Activation = Literal["relu", "gelu", "gelu_new", "silu"]
 Positions = Literal["sinusoidal", "learned", "rotary"]
 HeadActivation = Literal["tanh", "gelu", "relu"]
 EncoderFamily = Literal[
-    "bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra", "albert"
+    "bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra", "albert", "mpnet"
 ]
 
 
@@ -103,6 +103,8 @@ class EncoderConfig(_Network):
         max_positions: Longest sentence, in tokens.
         position_offset: Row of the position table that the first token takes; RoBERTa leaves the
             rows up to its padding token's id unused.
+        relative_buckets: Kinds of distances between two tokens that attention tells apart, in all
+            blocks alike (MPNet); 0: none.
         num_segments: Number of segments (the texts of a pair); 0: no segment is added.
         pooler: Whether BERT's pooler stands beside the blocks; without one the first token alone
             summarises a sentence.
@@ -118,6 +120,7 @@ class EncoderConfig(_Network):
     embedding_size: Width | None = None
     share_blocks: bool = False
     position_offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    relative_buckets: Annotated[int, Field(ge=0, le=1024, multiple_of=4)] = 0
     num_segments: Annotated[int, Field(ge=0, le=1024)] = 2
     pooler: bool = True
     activation: Activation = "gelu"

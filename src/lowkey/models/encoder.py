@@ -9,6 +9,7 @@ from lowkey.nn.blocks import BlockShape, EncoderBlock
 from lowkey.nn.embeddings import EncoderEmbeddings
 from lowkey.nn.layout import SequenceLayout
 from lowkey.nn.linear import Linear, normal_
+from lowkey.nn.positions import RelativeBias
 
 
 class Pooler(nn.Module):
@@ -84,6 +85,9 @@ class Encoder(nn.Module):
             position_offset=config.position_offset,
         )
         self.blocks = nn.ModuleList(EncoderBlock(shape) for _ in range(config.num_blocks))
+        self.relative_bias = None
+        if config.relative_buckets:
+            self.relative_bias = RelativeBias(config.relative_buckets, config.num_heads)
         self.pooler = Pooler(config.d_model) if config.pooler else None
         self.apply(initialise_as_bert)
 
@@ -122,8 +126,10 @@ class Encoder(nn.Module):
         if not isinstance(layout, SequenceLayout):
             return self._forward_padded(input_ids, layout, segment_ids)
         hidden = self.embeddings(input_ids, layout.positions, segment_ids)
+        relative = self.relative_bias
+        bias = None if relative is None else relative(layout.max_length)
         for layer in range(self.config.num_layers):
-            hidden = self.blocks[layer % len(self.blocks)](hidden, layout)
+            hidden = self.blocks[layer % len(self.blocks)](hidden, layout, bias)
         return hidden
 
     def _forward_padded(
