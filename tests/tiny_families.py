@@ -27,6 +27,16 @@ SIZES: dict[str, dict[str, Any]] = {
     },
     "electra": {**_SIZES, "embedding_size": 8, "num_hidden_layers": 3},
     "mpnet": {k: v for k, v in _ROBERTA.items() if k != "type_vocab_size"},
+    "modernbert": {
+        "vocab_size": len(tiny.VOCABULARY),
+        "hidden_size": 16,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "intermediate_size": 24,
+        "max_position_embeddings": 32,
+        "local_attention": 6,
+        **{f"{name}_token_id": i for i, name in enumerate(["pad", "bos", "cls", "sep", "eos"])},
+    },
     "albert": {**_SIZES, "embedding_size": 8, "num_hidden_layers": 3},
 }
 """What makes a model of each family tiny."""
@@ -38,11 +48,12 @@ NO_DROPOUT = {
     "attention_dropout": 0.0,
     "seq_classif_dropout": 0.0,
     "classifier_dropout_prob": 0.0,
+    "classifier_dropout": 0.0,
 }
 """Every family's rates at nothing."""
 
 
-PEFT_TARGETS = {"distilbert": ["q_lin", "v_lin"], "mpnet": ["q", "v"]}
+PEFT_TARGETS = {"distilbert": ["q_lin", "v_lin"], "mpnet": ["q", "v"], "modernbert": ["Wqkv"]}
 """Query and value as users of peft name them, where it is not query and value."""
 
 

@@ -34,6 +34,7 @@ EXPECTED = {
         "intermediate.dense",
         "output.dense",
     },
+    "modernbert": {"attn.Wqkv", "attn.Wo", "mlp.Wi", "mlp.Wo"},
     "albert": {
         "attention.query",
         "attention.key",
@@ -47,24 +48,35 @@ EXPECTED |= {family: _LIKE_BERT for family in FAMILIES if family not in EXPECTED
 """By hand, from transformers' modelling files: all linear maps of one block."""
 
 
-def found(folder, family: str, preset: str) -> list[str]:
-    """Their names of what a preset adapts, in the order of the model, without the block's."""
+def found(folder, family: str, preset: str) -> dict[str, list[str]]:
+    """Their names of what a preset adapts, in the order of the model, without the block's.
+
+    With each, the last names of ours that it is.
+    """
     model = load_classifier(folder, 2)
     whole = tiny_families.head_modules(model)
     inject(model, LoRAConfig(target_modules=preset, modules_to_save=whole))
-    theirs = [FAMILIES[family].theirs(name) for name in adapters(model)]
-    names = list(dict.fromkeys(name.rpartition(".0.")[2] for name in theirs if ".0." in name))
-    assert len(theirs) == len(names) * len(model.encoder.blocks)
+    names: dict[str, list[str]] = {}
+    for name in adapters(model):
+        block, _, last = FAMILIES[family].adapters.module(name).rpartition(".0.")
+        if block:
+            names.setdefault(last, []).append(name.rpartition(".")[2])
+    assert sum(map(len, names.values())) * len(model.encoder.blocks) == len(adapters(model))
     return names
 
 
 def row(folder, family: str) -> str:
     """The family's line of the table: last parts of names, where one map of a block has it."""
-    lasts = [name.rpartition(".")[2] for name in found(folder, family, "all-linear")]
+    every = found(folder, family, "all-linear")
+    lasts = [name.rpartition(".")[2] for name in every]
     cells = []
     for preset in ("qv", "attention", "feed-forward"):
-        names = [(n, n.rpartition(".")[2]) for n in found(folder, family, preset)]
-        cells.append(", ".join(f"`{last if lasts.count(last) == 1 else n}`" for n, last in names))
+        told = []
+        for name, ours in found(folder, family, preset).items():
+            last = name.rpartition(".")[2]
+            part = "" if ours == every[name] else f" (rows of {' and '.join(ours)})"
+            told.append(f"`{last if lasts.count(last) == 1 else name}`{part}")
+        cells.append(", ".join(told))
     return f"| `{family}` | {' | '.join(cells)} |"
 
 
@@ -82,7 +94,9 @@ def test_all_linear_is_every_linear_map_of_a_block(tmp_path, family):
     tiny_families.write(tmp_path, family)
     every = found(tmp_path, family, "all-linear")
     assert set(every) == EXPECTED[family]
-    halves = [*found(tmp_path, family, "attention"), *found(tmp_path, family, "feed-forward")]
-    assert sorted(every) == sorted(halves)
-    assert set(found(tmp_path, family, "qv")) < set(found(tmp_path, family, "attention"))
+    attention = found(tmp_path, family, "attention")
+    assert every == attention | found(tmp_path, family, "feed-forward")
+    ours = [name for names in found(tmp_path, family, "qv").values() for name in names]
+    assert ours == ["query", "value"]
+    assert len([name for names in attention.values() for name in names]) == 4
     assert set(TARGET_PRESETS) == {"qv", "attention", "feed-forward", "all-linear"}

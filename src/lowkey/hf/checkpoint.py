@@ -15,6 +15,7 @@ from lowkey.hf.config import read_config
 from lowkey.hf.encoder_families import FAMILIES, EncoderNames
 from lowkey.hf.encoder_schemas import EncoderConfigFile
 from lowkey.hf.model_folder import CONFIG, WEIGHTS, check_model_folder, make_folder
+from lowkey.hf.parts import joined
 from lowkey.hf.weights import Weights, check_budget, match, open_weights, read_matched
 from lowkey.lora.inject import adapters
 
@@ -41,7 +42,7 @@ def open_checkpoint(folder: Path) -> tuple[EncoderConfigFile, Weights]:
     check_model_folder(folder)
     config = read_config(folder)
     names = FAMILIES[config.model_type]
-    weights = open_weights(folder)
+    weights = open_weights(folder).in_parts(names.adapters.parts)
     root, layers = re.escape(names.adapters.root), re.escape(names.layers)
     layer = re.compile(rf"(?:{root})?{layers}\.([0-9]{{1,6}})\.")
     found = [int(hit[1]) for key in weights.infos if (hit := layer.match(key))]
@@ -101,13 +102,14 @@ def fill(
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     check_budget(shapes.values(), where=str(folder / CONFIG))
     pooled = any(name.startswith(_POOLER) for name in shapes)
-    for part in (_POOLER, _HEAD):
+    heads = tuple((part,) for part in _HEAD) if names.pretrained_transform else (_HEAD,)
+    for part in ((_POOLER,), *heads):
         if not any(_is_of(part, key, names) for key in infos):
             shapes = {name: shape for name, shape in shapes.items() if not name.startswith(part)}
 
     def ours(key: str) -> str | None:
         # A pooler in front of a head that does without one is left out, as transformers does.
-        return None if not pooled and _is_of(_POOLER, key, names) else names.ours(key)
+        return None if not pooled and _is_of((_POOLER,), key, names) else names.ours(key)
 
     keys = match(infos, shapes, ours, names.theirs, where=str(weights.path), fix=_MISMATCH)
     left_out = sorted(set(infos) - set(keys.values()))
@@ -116,7 +118,7 @@ def fill(
     model.load_state_dict(read_matched(weights, keys), strict=False, assign=True)
 
 
-def _is_of(part: str | tuple[str, ...], key: str, names: EncoderNames) -> bool:
+def _is_of(part: tuple[str, ...], key: str, names: EncoderNames) -> bool:
     try:
         return (names.ours(key) or "").startswith(part)
     except KeyError:
@@ -125,6 +127,8 @@ def _is_of(part: str | tuple[str, ...], key: str, names: EncoderNames) -> bool:
 
 def draw_missing(model: nn.Module, folder: Path, generator: torch.Generator | None) -> None:
     """Draws the heads a checkpoint lacks as BERT's were: weights of deviation 0.02, biases 0.
+
+    The weights of a normalisation are 1.
 
     Args:
         model: The model; what is still on the meta device is drawn.
@@ -135,7 +139,9 @@ def draw_missing(model: nn.Module, folder: Path, generator: torch.Generator | No
         if not parameter.is_meta:
             continue
         drawn = torch.zeros(parameter.shape)
-        if name.endswith(".weight"):
+        if parameter.ndim == 1 and name.endswith(".weight"):
+            drawn.fill_(1)
+        elif name.endswith(".weight"):
             drawn.normal_(std=0.02, generator=generator)
             logger.info("%s: no %s for this task; starting it anew", folder, name)
         model.load_state_dict({name: drawn}, strict=False, assign=True)
@@ -157,7 +163,8 @@ def their_state(model: nn.Module, names: EncoderNames) -> dict[str, Tensor]:
     if not all(module.merged for module in adapters(model).values()):
         raise ValueError("merge the adapters first: a plain model has no place for them")
     state = model.state_dict()
-    return {names.theirs(n): tensor.float() for n, tensor in state.items() if ".lora_" not in n}
+    plain = {n: tensor.float() for n, tensor in state.items() if ".lora_" not in n}
+    return joined({names.theirs(name): tensor for name, tensor in plain.items()})
 
 
 def write_checkpoint(folder: Path, config: dict[str, Any], state: Mapping[str, Tensor]) -> None:

@@ -1,6 +1,6 @@
 """``config.json`` of an encoder, read strictly and written as transformers writes it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,14 @@ HARMLESS = frozenset(
         "gap_size",
         "net_structure_type",
         "num_memory_blocks",
+        # ModernBERT's: how its head of pre-training and its kernels were.
+        "decoder_bias",
+        "deterministic_flash_attn",
+        "initializer_cutoff_factor",
+        "reference_compile",
+        "repad_logits_with_grad",
+        "sparse_pred_ignore_index",
+        "sparse_prediction",
         # DistilBERT's: another head's dropout, and how its position table was first filled.
         "qa_dropout",
         "sinusoidal_pos_embds",
@@ -135,7 +143,7 @@ def config_json(
         "max_position_embeddings": encoder.max_positions + encoder.position_offset,
         "pad_token_id": encoder.position_offset - 1 if encoder.position_offset else pad_token_id,
     }
-    config |= _distilbert(encoder) if encoder.family == "distilbert" else _like_bert(encoder)
+    config |= _KEYS.get(encoder.family, _like_bert)(encoder)
     if labels is not None:
         config |= {
             "id2label": {str(i): label for i, label in enumerate(labels)},
@@ -174,3 +182,26 @@ def _distilbert(encoder: EncoderConfig) -> dict[str, Any]:
         "dropout": encoder.dropout,
         "attention_dropout": encoder.attention_dropout,
     }
+
+
+def _modernbert(encoder: EncoderConfig) -> dict[str, Any]:
+    """In the keys of its authors, which every version of transformers reads."""
+    return {
+        "hidden_size": encoder.d_model,
+        "num_hidden_layers": encoder.num_layers,
+        "num_attention_heads": encoder.num_heads,
+        "intermediate_size": encoder.d_ff,
+        "hidden_activation": encoder.activation,
+        "norm_eps": encoder.norm_eps,
+        "local_attention": 2 * (encoder.local_window or 0),
+        "global_attn_every_n_layers": encoder.global_every,
+        "global_rope_theta": encoder.rotary_base,
+        "local_rope_theta": encoder.local_rotary_base,
+        "classifier_pooling": "mean" if encoder.pooling == "mean" else "cls",
+    }
+
+
+_KEYS: dict[EncoderFamily, Callable[[EncoderConfig], dict[str, Any]]] = {
+    "distilbert": _distilbert,
+    "modernbert": _modernbert,
+}

@@ -3,11 +3,12 @@
 What only a checkpoint has is named too, so that no key is passed over by accident.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from lowkey.hf.adapter_families import BERT, Family
 from lowkey.hf.bert_names import OLD_ENDINGS
-from lowkey.hf.family_names import ALBERT, DISTILBERT, ELECTRA, MPNET, ROBERTA
+from lowkey.hf.family_names import ALBERT, DISTILBERT, ELECTRA, MODERNBERT, MPNET, ROBERTA
 from lowkey.models.config import EncoderFamily, HeadActivation
 
 
@@ -25,6 +26,8 @@ class EncoderNames:
         transform: Non-linearity of the map between the first token and the classifier; None: the
             pooler does its work.
         drops_before_transform: Whether there is dropout in front of that map.
+        pretrained_transform: Whether the map comes from pre-training: it has a normalisation behind
+            it, stands in front of tags too, and is kept where the classifier is drawn anew.
     """
 
     adapters: Family
@@ -34,6 +37,23 @@ class EncoderNames:
     other_heads: tuple[str, ...]
     transform: HeadActivation | None = None
     drops_before_transform: bool = False
+    pretrained_transform: bool = False
+
+    @property
+    def drawn_with_labels(self) -> tuple[str, ...]:
+        """First parts of the tensors that are of no use for other labels than those saved."""
+        return ("classifier.",) if self.pretrained_transform else self.adapters.heads
+
+    def brings_transform(self, keys: Collection[str]) -> bool:
+        """Says whether a checkpoint holds the map in front of the classifier from pre-training.
+
+        Args:
+            keys: Names of its tensors.
+
+        Returns:
+            Whether it does; else the map begins with the classifier.
+        """
+        return self.pretrained_transform and self.theirs("transform.dense.weight") in keys
 
     def theirs(self, name: str) -> str:
         """Translates our name of a module or parameter.
@@ -134,6 +154,15 @@ FAMILIES: dict[EncoderFamily, EncoderNames] = {
         other_heads=("lm_head.", _ANSWERS),
         transform="tanh",
         drops_before_transform=True,
+    ),
+    "modernbert": EncoderNames(
+        adapters=MODERNBERT,
+        encoder="ModernBertModel",
+        classifier="ModernBertForSequenceClassification",
+        layers="layers",
+        other_heads=("decoder.",),
+        transform="gelu",
+        pretrained_transform=True,
     ),
 }
 """The families by the ``model_type`` of their ``config.json``."""

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from lowkey.hf.activations import ACTIVATIONS, Theirs
 from lowkey.hf.encoder_config_file import EncoderConfigFile
+from lowkey.hf.modernbert_schema import ModernBertConfigFile
 from lowkey.models.config import Count, EncoderConfig, EncoderFamily, Rate, Width
 
 
@@ -182,5 +183,6 @@ SCHEMAS: dict[EncoderFamily, type[EncoderConfigFile]] = {
     "electra": ElectraConfigFile,
     "albert": AlbertConfigFile,
     "mpnet": MPNetConfigFile,
+    "modernbert": ModernBertConfigFile,
 }
 """The schema of each value of ``model_type`` that lowkey reads."""

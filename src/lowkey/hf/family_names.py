@@ -1,6 +1,7 @@
 """What each published family of encoders calls its modules, beside BERT itself.
 
-One row of a table is one module of ours and one of theirs.
+One row of a table is one module of ours and one of theirs, or several of ours that are one of
+theirs.
 """
 
 from lowkey.hf.adapter_families import Family
@@ -13,7 +14,7 @@ def _like_bert(root: str, head: list[tuple[str, str]], *, without: tuple[str, ..
     rows = [
         (ours, theirs.replace("bert.", f"{root}.", 1))
         for ours, theirs in BERT_NAMES.rows
-        if ours != "classifier" and ours not in without
+        if ours not in ("classifier", *without)
     ]
     return NameMap([*rows, *head])
 
@@ -129,5 +130,37 @@ MPNET = Family(
     root="mpnet.",
     heads=("classifier.",),
     saved_modules=_DEEP_SAVED,
+    absent_modules=_ABSENT,
+)
+
+_MODERN_BLOCK = "model.layers.{}"
+MODERNBERT = Family(
+    title="ModernBERT",
+    task_type="SEQ_CLS",
+    names=NameMap(
+        [
+            ("encoder.embeddings.token", "model.embeddings.tok_embeddings"),
+            ("encoder.embeddings.norm", "model.embeddings.norm"),
+            (f"{_OUR_BLOCK}.attention_norm", f"{_MODERN_BLOCK}.attn_norm"),
+            (
+                tuple(f"{_OUR_BLOCK}.attention.{name}" for name in ("query", "key", "value")),
+                f"{_MODERN_BLOCK}.attn.Wqkv",
+            ),
+            (f"{_OUR_BLOCK}.attention.out", f"{_MODERN_BLOCK}.attn.Wo"),
+            (f"{_OUR_BLOCK}.feed_forward_norm", f"{_MODERN_BLOCK}.mlp_norm"),
+            (
+                tuple(f"{_OUR_BLOCK}.feed_forward.{name}" for name in ("gate", "up")),
+                f"{_MODERN_BLOCK}.mlp.Wi",
+            ),
+            (f"{_OUR_BLOCK}.feed_forward.down", f"{_MODERN_BLOCK}.mlp.Wo"),
+            ("encoder.norm", "model.final_norm"),
+            ("transform.dense", "head.dense"),
+            ("transform.norm", "head.norm"),
+            ("classifier", "classifier"),
+        ]
+    ),
+    root="model.",
+    heads=("classifier.", "head."),
+    saved_modules={"classifier": ("classifier",), "head": ("transform",)},
     absent_modules=_ABSENT,
 )

@@ -14,6 +14,7 @@ from torch import Tensor
 from lowkey.errors import DataError, shown
 from lowkey.files import TensorInfo, read_tensors, tensor_infos
 from lowkey.hf.model_folder import SHARDS, WEIGHTS
+from lowkey.hf.parts import part_number, parts_of, whole_name
 from lowkey.hf.shards import INCOMPLETE, read_index
 
 DTYPES = ("float32", "float16", "bfloat16")
@@ -52,6 +53,35 @@ class Weights:
         infos = tensor_infos(path)
         return Weights(path, infos, dict.fromkeys(infos, path))
 
+    def in_parts(self, parts: Mapping[str, int]) -> "Weights":
+        """Takes modules apart that are several of ours; see ``parts.py``.
+
+        The rows of a tensor are shared out among the parts; the A of an update is read by each.
+
+        Args:
+            parts: How many parts a module has, by the last part of its name.
+
+        Returns:
+            The same files, with the parts in the place of their wholes.
+
+        Raises:
+            DataError: If the rows of a tensor are no multiple of the parts.
+        """
+        infos: dict[str, TensorInfo] = {}
+        for key, info in self.infos.items():
+            names = parts_of(key, parts)
+            if parts and whole_name(key) != key:
+                raise DataError(f"holds {_listed([key])} with no place here", where=str(self.path))
+            rows, shape = (info.shape or (0,))[0], info.shape
+            if len(names) > 1 and ".lora_A." not in key:
+                if rows % len(names):
+                    what = f"{shown(key, 120)} has {rows} rows, which are not {len(names)} parts"
+                    raise DataError(what, where=str(self.path))
+                shape = (rows // len(names), *info.shape[1:])
+            infos |= dict.fromkeys(names, TensorInfo(info.dtype, shape))
+        files = {name: self.files[whole_name(name)] for name in infos}
+        return Weights(self.path, infos, files)
+
     def read(self, names: Collection[str]) -> dict[str, Tensor]:
         """Reads tensors, file by file.
 
@@ -65,10 +95,17 @@ class Weights:
             MissingInputError: If a file is gone.
             DataError: If a file has changed, or holds NaN or infinite numbers in one of them.
         """
-        tensors = {}
+        wholes: dict[str, Tensor] = {}
         for file in dict.fromkeys(self.files[name] for name in names):
-            tensors |= read_tensors(file, names=[n for n in names if self.files[n] == file])
-        return tensors
+            keys = {whole_name(name) for name in names if self.files[name] == file}
+            wholes |= read_tensors(file, names=keys)
+        return {name: self._part(name, wholes[whole_name(name)]) for name in names}
+
+    def _part(self, name: str, whole: Tensor) -> Tensor:
+        rows, number = self.infos[name].shape, part_number(name)
+        if number is None or rows == whole.shape:
+            return whole
+        return whole[number * rows[0] : (number + 1) * rows[0]].clone()
 
 
 def open_weights(folder: Path) -> Weights:
@@ -150,9 +187,10 @@ def match(
             raise DataError(what, where=where, fix=fix)
         else:
             keys[name] = key
-    missing = [theirs(name) for name in shapes if name not in keys]
+    missing = [whole_name(theirs(name)) for name in shapes if name not in keys]
     if missing:
-        raise DataError(f"lacks {_listed(missing)}", where=where, fix=fix)
+        # The parts of a tensor are missed together.
+        raise DataError(f"lacks {_listed(list(dict.fromkeys(missing)))}", where=where, fix=fix)
     if strangers:
         raise DataError(f"holds {_listed(strangers)} with no place here", where=where, fix=fix)
     for name, key in keys.items():
