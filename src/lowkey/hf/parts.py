@@ -6,9 +6,10 @@ holds such a name, it stands between a file and a table of names.
 
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _PART = re.compile(r"\[([0-9])\]")
 
@@ -78,7 +79,7 @@ def parts_of(name: str, parts: Mapping[str, int]) -> list[str]:
     return [name]
 
 
-def joined(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def joined(tensors: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
     """Puts the parts of tensors together again.
 
     Args:
@@ -88,10 +89,13 @@ def joined(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         The tensors as they stand in files.
 
     Example:
+        >>> import torch
         >>> whole = joined({"Wi[1].weight": torch.ones(1, 2), "Wi[0].weight": torch.zeros(1, 2)})
         >>> whole["Wi.weight"].tolist()
         [[0.0, 0.0], [1.0, 1.0]]
     """
+    import torch  # here: configs are read through the tables of names, and need none of it
+
     found: dict[str, Tensor] = {}
     pieces: dict[str, dict[int, Tensor]] = {}
     for name, tensor in tensors.items():
