@@ -87,6 +87,13 @@ def test_peft_computes_what_was_stacked(tmp_path, base, options):
     again = load_classifier(base)
     found = load_adapter(again, tmp_path / "a", FAMILY)
     torch.testing.assert_close(our_logits(again), logits, atol=1e-5, rtol=1e-5)
+    if not config.use_dora:
+        # Each part has its own update again, and no other part has any.
+        before = {name: module.rank for name, module in adapters(model).items()}
+        twice = 2 if config.init_lora_weights == "pissa" else 1
+        assert {n: m.rank for n, m in adapters(again).items()} == {
+            name: twice * rank for name, rank in before.items()
+        }
     # Read and written again it is the same file: nothing grows from one to the next.
     save_adapter(again, tmp_path / "b", lora_config=found, base_name="base", family=FAMILY)
     first, second = (load_file(tmp_path / n / "adapter_model.safetensors") for n in "ab")
@@ -125,6 +132,7 @@ def test_an_adapter_of_peft_shares_its_a_and_comes_back_as_it_was(tmp_path, base
     expected = in_peft(base, tmp_path / "a")
     torch.testing.assert_close(our_logits(model), expected, atol=1e-5, rtol=1e-5)
     assert len(adapters(model)) == 7 * 4
+    assert {module.rank for module in adapters(model).values()} == {4}
     attention = model.encoder.blocks[0].attention
     assert attention.query.lora_A.weight.equal(attention.value.lora_A.weight)
     assert attention.query.lora_A.weight is not attention.value.lora_A.weight
@@ -136,6 +144,17 @@ def test_an_adapter_of_peft_shares_its_a_and_comes_back_as_it_was(tmp_path, base
     for key in ("r", "lora_alpha", "rank_pattern", "alpha_pattern"):
         assert one[key] == other[key]
     assert {name.rpartition(".")[2] for name in other["target_modules"]} == set(targets)
+
+
+def test_a_fresh_adapter_stays_as_it_is(tmp_path, base):
+    model = load_classifier(base)
+    config = LoRAConfig(r=2, target_modules="attention")
+    inject(model, config)
+    save_adapter(model, tmp_path, lora_config=config, base_name="base", family=FAMILY)
+    again = load_classifier(base)
+    load_adapter(again, tmp_path, FAMILY)
+    assert {module.rank for n, module in adapters(again).items() if "out" not in n} == {6}
+    assert our_logits(again).equal(our_logits(load_classifier(base)))
 
 
 def test_parts_exchanged_is_another_model(tmp_path, base):

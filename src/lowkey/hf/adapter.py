@@ -12,7 +12,7 @@ from lowkey.hf.adapter_config import AdapterConfigFile, adapter_json, read_adapt
 from lowkey.hf.adapter_families import BERT, Family
 from lowkey.hf.adapter_keys import AdapterKeys
 from lowkey.hf.adapter_modules import adapted_modules, endings, modules_held_whole, pattern
-from lowkey.hf.adapter_parts import Size, put_together
+from lowkey.hf.adapter_parts import Size, put_together, without_padding
 from lowkey.hf.model_folder import ADAPTER_CONFIG, make_folder
 from lowkey.hf.weights import Weights, match, read_matched
 from lowkey.lora.config import LoRAConfig, first_match
@@ -136,7 +136,7 @@ def load_adapter(model: nn.Module, folder: Path, family: Family = BERT) -> LoRAC
     fix = "the adapter was made for another model, or its two files do not belong together"
     names = AdapterKeys(family, targets, copies=config.bias == "all")
     keys = match(weights.infos, shapes, names.ours, names.theirs, where=str(weights.path), fix=fix)
-    tensors = read_matched(weights, keys)
+    tensors, lora_config = without_padding(read_matched(weights, keys), lora_config, family)
     inject(model, lora_config)
     model.load_state_dict(tensors, strict=False)
     return lora_config

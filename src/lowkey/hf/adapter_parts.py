@@ -8,7 +8,7 @@ were adapted apart, their A stand below each other too, and their B along the di
 
 The rank is the sum of theirs, and the scale stays: lora_alpha grows as the rank does, or as its
 root with rsLoRA. The way back is ``Weights.in_parts``: every part takes the whole A and its rows
-of B.
+of B; ``without_padding`` then drops the zeros beside the diagonal.
 """
 
 from collections.abc import Mapping
@@ -74,6 +74,50 @@ def put_together(
                 assert isinstance(untouched, Tensor)
                 found[PREFIX + name + LENGTHS] = untouched.detach().float().norm(dim=1)
     return joined(found), whole_sizes
+
+
+def without_padding(
+    tensors: Mapping[str, Tensor], config: LoRAConfig, family: Family
+) -> tuple[dict[str, Tensor], LoRAConfig]:
+    """Leaves to each part the update that is its own, where parts were adapted apart.
+
+    A column of a part's B that is zero adds nothing, nor does the row of A that it belongs to. An
+    update that is zero in all of its parts is a fresh one, and stays as it is; so do those of DoRA,
+    whose lengths are of all rows.
+
+    Args:
+        tensors: The updates and all else that was read, by our names.
+        config: The options, with the targets by our full names.
+        family: What kind of model it is.
+
+    Returns:
+        The tensors, and the options with the ranks and the targets that are left.
+    """
+    found, targets = dict(tensors), list(config.targets)
+    ranks, alphas = dict(config.rank_pattern), dict(config.alpha_pattern)
+    groups: dict[str, list[str]] = {}
+    for name in () if config.use_dora else targets:
+        groups.setdefault(family.module(name), []).append(name)
+    for parts in groups.values():
+        columns = {n: found[n + B].any(dim=0).nonzero().flatten() for n in parts}
+        if len(parts) == 1 or not any(len(own) for own in columns.values()):
+            continue
+        for name, own in columns.items():
+            a, b, before = found.pop(name + A), found.pop(name + B), config.of_module(name)
+            ranks.pop(name, None)
+            alphas.pop(name, None)
+            if not len(own):
+                targets.remove(name)
+                continue
+            found |= {name + A: a[own], name + B: b[:, own]}
+            alpha = before.lora_alpha * _root_of(len(own) / before.r, config)
+            if len(own) != config.r:
+                ranks[name] = len(own)
+            if alpha != config.lora_alpha:
+                alphas[name] = alpha
+    return found, config.model_copy(
+        update={"target_modules": targets, "rank_pattern": ranks, "alpha_pattern": alphas}
+    )
 
 
 def _stacked(
