@@ -14,7 +14,11 @@ from safetensors.torch import load_file, save_file
 from lowkey.errors import ConfigError, DataError
 from lowkey.experiments import finetune as room
 from lowkey.experiments.export import export
+from lowkey.experiments.extract import extract
 from lowkey.experiments.finetune import finetune
+from lowkey.experiments.rerank import rerank
+from lowkey.experiments.spectrum import spectrum as look_at
+from lowkey.lora.inject import adapters, merge_all
 from lowkey.pipelines.load import load
 
 TEXTS = ["the film is great", "b dull a", "not very good", "a"]
@@ -164,3 +168,26 @@ def test_a_base_in_shards_is_tuned_and_noticed_when_it_changes(folder):
     save_file(changed, shard, {"format": "pt"})
     with pytest.raises(DataError, match="was trained on other weights"):
         load(RUN, device="cpu")
+
+
+@pytest.mark.parametrize("family", ["albert", "modernbert"])
+def test_updates_are_looked_at_reranked_and_extracted(folder, family):
+    shutil.rmtree(folder / "bert")
+    tiny_families.write(folder / "bert", family, max_position_embeddings=66)
+    settings = ("train.max_steps=2", "train.learning_rate=0.01", "lora.target_modules=qv")
+    finetune(finetuning(*settings, "lora.r=2"), RUN)
+    model = load(RUN, device="cpu").model
+    assert {name.rpartition(".")[2] for name in adapters(model)} == {"query", "value"}
+    rows = look_at(RUN)["modules"]
+    assert [row["rank"] for row in rows] == [2] * 2 * len(model.encoder.blocks)
+    rerank(RUN, rank=1, out=Path("small"), device="cpu")
+    small = load(Path("small"), device="cpu")
+    assert {module.rank for module in adapters(small.model).values()} == {1}
+    whole = Path("full")
+    finetune(finetuning(*settings[:2], "method=full"), whole)
+    extract(str(folder / "bert"), whole, rank=16, out=Path("adapter"), device="cpu")
+    tuned, adapted = (load(path, device="cpu").model for path in (whole, Path("adapter")))
+    merge_all(adapted)
+    for name, weight in tuned.state_dict().items():
+        if name in (f"{n}.weight" for n in adapters(adapted)):
+            torch.testing.assert_close(adapted.state_dict()[name], weight, atol=1e-5, rtol=0)
