@@ -98,9 +98,9 @@ def without_padding(
     groups: dict[str, list[str]] = {}
     for name in () if config.use_dora else targets:
         groups.setdefault(family.module(name), []).append(name)
-    for parts in groups.values():
+    for parts in (names for names in groups.values() if len(names) > 1):
         columns = {n: found[n + B].any(dim=0).nonzero().flatten() for n in parts}
-        if len(parts) == 1 or not any(len(own) for own in columns.values()):
+        if not any(len(own) for own in columns.values()):
             continue
         for name, own in columns.items():
             a, b, before = found.pop(name + A), found.pop(name + B), config.of_module(name)

@@ -35,15 +35,13 @@ def load_encoder(folder: Path, *, generator: torch.Generator | None = None) -> E
         MissingInputError: If the folder is no model folder.
         DataError: If config and weights are not of one family, or not the same model.
     """
-    config, weights = open_checkpoint(folder)
+    config, infos = open_checkpoint(folder)
     names = FAMILIES[config.model_type]
     with torch.device("meta"):
         encoder = Encoder(config.encoder)
     holder = nn.ModuleDict({"encoder": encoder})
-    kept = {
-        key: info for key, info in weights.infos.items() if not key.startswith(names.adapters.heads)
-    }
-    fill(holder, folder, weights, kept, names)
+    kept = {key: info for key, info in infos.items() if not key.startswith(names.adapters.heads)}
+    fill(holder, folder, kept, names)
     draw_missing(holder, folder, generator)
     return encoder
 
@@ -67,9 +65,8 @@ def load_classifier(
         DataError: If config and weights are not of one family, or not the same model, or if no
             number of labels is given and there is no classifier.
     """
-    config, weights = open_checkpoint(folder)
+    config, infos = open_checkpoint(folder)
     names = FAMILIES[config.model_type]
-    infos = weights.infos
     held = saved_labels(config, infos, names)
     if num_labels is None:
         if not held:
@@ -91,7 +88,7 @@ def load_classifier(
         )
     if held != num_labels:
         infos = {k: v for k, v in infos.items() if not k.startswith(names.drawn_with_labels)}
-    fill(model, folder, weights, infos, names)
+    fill(model, folder, infos, names)
     draw_missing(model, folder, generator)
     return model
 

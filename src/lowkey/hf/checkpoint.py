@@ -26,14 +26,14 @@ _HEAD = ("transform.", _CLASSIFIER)
 _MISMATCH = "the download is incomplete, or config and weights are of two models"
 
 
-def open_checkpoint(folder: Path) -> tuple[EncoderConfigFile, Weights]:
+def open_checkpoint(folder: Path) -> tuple[EncoderConfigFile, Mapping[str, TensorInfo]]:
     """Reads config and headers, and compares their layers before a model is made of them.
 
     Args:
         folder: A model folder.
 
     Returns:
-        The config, and the tensors there are.
+        The config, and what tensors there are.
 
     Raises:
         MissingInputError: If the folder is no model folder.
@@ -42,10 +42,10 @@ def open_checkpoint(folder: Path) -> tuple[EncoderConfigFile, Weights]:
     check_model_folder(folder)
     config = read_config(folder)
     names = FAMILIES[config.model_type]
-    weights = open_weights(folder).in_parts(names.adapters.parts)
+    infos = _open(folder, names).infos
     root, layers = re.escape(names.adapters.root), re.escape(names.layers)
     layer = re.compile(rf"(?:{root})?{layers}\.([0-9]{{1,6}})\.")
-    found = [int(hit[1]) for key in weights.infos if (hit := layer.match(key))]
+    found = [int(hit[1]) for key in infos if (hit := layer.match(key))]
     wanted, held = set(range(config.encoder.num_blocks)), set(found)
     if wanted != held:
         verb, odd = ("missing", wanted - held) if wanted - held else ("too many", held - wanted)
@@ -57,7 +57,11 @@ def open_checkpoint(folder: Path) -> tuple[EncoderConfigFile, Weights]:
             where=str(folder),
             fix=_MISMATCH,
         )
-    return config, weights
+    return config, infos
+
+
+def _open(folder: Path, names: EncoderNames) -> Weights:
+    return open_weights(folder).in_parts(names.adapters.parts)
 
 
 def saved_labels(
@@ -81,19 +85,14 @@ def saved_labels(
 
 
 def fill(
-    model: nn.Module,
-    folder: Path,
-    weights: Weights,
-    infos: Mapping[str, TensorInfo],
-    names: EncoderNames,
+    model: nn.Module, folder: Path, infos: Mapping[str, TensorInfo], names: EncoderNames
 ) -> None:
     """Puts the file's tensors into a model on the meta device; only whole heads may stay there.
 
     Args:
         model: The model; changed in place.
         folder: A model folder.
-        weights: Its weights.
-        infos: The tensors to take from them.
+        infos: The tensors to take from its weights.
         names: The names of its family.
 
     Raises:
@@ -111,6 +110,7 @@ def fill(
         # A pooler in front of a head that does without one is left out, as transformers does.
         return None if not pooled and _is_of((_POOLER,), key, names) else names.ours(key)
 
+    weights = _open(folder, names)
     keys = match(infos, shapes, ours, names.theirs, where=str(weights.path), fix=_MISMATCH)
     left_out = sorted(set(infos) - set(keys.values()))
     if left_out:

@@ -79,9 +79,8 @@ def load_tagger(
         DataError: If config and weights are not of one family, or not the same model, or if no
             number of labels is given and there is no head for words.
     """
-    config, weights = open_checkpoint(folder)
+    config, infos = open_checkpoint(folder)
     names = tagger_names(config.model_type)
-    infos = weights.infos
     held = saved_labels(config, infos, names)
     if num_labels is None:
         if not held:
@@ -95,7 +94,7 @@ def load_tagger(
         model = TokenClassifier(Encoder(sizes), num_labels, dropout, transform=names.transform)
     if held != num_labels:
         infos = {k: v for k, v in infos.items() if not k.startswith(names.drawn_with_labels)}
-    fill(model, folder, weights, infos, names)
+    fill(model, folder, infos, names)
     draw_missing(model, folder, generator)
     return model
 
