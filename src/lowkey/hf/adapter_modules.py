@@ -11,6 +11,7 @@ from lowkey.files import TensorInfo
 from lowkey.hf.adapter_config import AdapterConfigFile
 from lowkey.hf.adapter_families import Family
 from lowkey.hf.model_folder import ADAPTER_CONFIG
+from lowkey.hf.parts import whole_name
 from lowkey.lora.config import matches
 
 V = TypeVar("V")
@@ -64,20 +65,22 @@ def adapted_modules(
     Raises:
         DataError: If a target matches no linear map.
     """
-    theirs = {family.theirs(name): name for name in linears}
+    theirs = {name: family.module(name) for name in linears}
     wanted = config.target_modules
-    absent = [t for t in wanted if not any(matches(name, t) for name in theirs)]
+    absent = [t for t in wanted if not any(matches(name, t) for name in theirs.values())]
     if absent:
         modules = [k.removesuffix(".lora_A.weight") for k in infos if k.endswith(".lora_A.weight")]
-        places = sum(any(matches(module, t) for t in absent) for module in modules)
-        known = sorted({name.rpartition(".")[2] for name in theirs})
+        places = sum(
+            any(matches(module, t) for t in absent) for module in set(map(whole_name, modules))
+        )
+        known = sorted({name.rpartition(".")[2] for name in theirs.values()})
         raise DataError(
             f"adapter {folder} wants modules {', '.join(absent[:4])} ({places} places); "
             "this model has none",
             fix=f"it was made for another family; {family.title} calls its linear maps"
             f" {', '.join(known)}",
         )
-    return [ours for name, ours in theirs.items() if _is_target(name, config)]
+    return [ours for ours, name in theirs.items() if _is_target(name, config)]
 
 
 def _is_target(name: str, config: AdapterConfigFile) -> bool:

@@ -1,7 +1,8 @@
 """Finders of answers of BERT's families: from a Hugging Face folder to an encoder with two scores.
 
-All families here have the same head, ``qa_outputs`` on the hidden states: transformers calls the
-models ``BertForQuestionAnswering`` and so on, peft the task ``QUESTION_ANS``.
+All families have the same head here, ``qa_outputs`` on the hidden states, ModernBERT ``classifier``
+with its transform between: transformers calls the models ``BertForQuestionAnswering`` and so on,
+peft the task ``QUESTION_ANS``.
 """
 
 from dataclasses import replace
@@ -41,20 +42,24 @@ def answerer_names(family: EncoderFamily) -> EncoderNames:
     """
     names = FAMILIES[family]
     assert names.adapters.names is not None, "encoders have names of their own"
+    title = f"{names.encoder.removesuffix('Model')}ForQuestionAnswering"
+    adapters = replace(names.adapters, task_type="QUESTION_ANS", absent_modules=frozenset())
+    if names.pretrained_transform:
+        # peft lists this module whenever the task is QUESTION_ANS.
+        adapters = replace(adapters, absent_modules=frozenset({_HEAD}))
+        return replace(names, adapters=adapters, classifier=title)
     rows = [row for row in names.adapters.names.rows if row[0] not in _OTHER_HEADS]
     others = [head for head in names.other_heads if head != f"{_HEAD}."]
     adapters = replace(
-        names.adapters,
-        task_type="QUESTION_ANS",
+        adapters,
         names=NameMap([*rows, ("classifier", _HEAD)]),
         heads=(f"{_HEAD}.",),
         saved_modules={_HEAD: ("classifier",)},
-        absent_modules=frozenset(),
     )
     return replace(
         names,
         adapters=adapters,
-        classifier=f"{names.encoder.removesuffix('Model')}ForQuestionAnswering",
+        classifier=title,
         other_heads=(*others, *names.adapters.heads),
         transform=None,
         drops_before_transform=False,
@@ -79,9 +84,9 @@ def load_answerer(folder: Path, *, generator: torch.Generator | None = None) -> 
     names = answerer_names(config.model_type)
     sizes = config.encoder.model_copy(update={"pooler": False})
     with torch.device("meta"):
-        model = SpanClassifier(Encoder(sizes), config.span_dropout)
+        model = SpanClassifier(Encoder(sizes), config.span_dropout, transform=names.transform)
     if saved_labels(config, infos, names) != model.classifier.out_features:
-        infos = {k: info for k, info in infos.items() if not k.startswith(names.adapters.heads)}
+        infos = {k: v for k, v in infos.items() if not k.startswith(names.drawn_with_labels)}
     fill(model, folder, infos, names)
     draw_missing(model, folder, generator)
     return model
@@ -103,6 +108,7 @@ def save_answerer(model: SpanClassifier, folder: Path, *, pad_token_id: int | No
     names = answerer_names(family)
     config = config_json(model.encoder.config, pad_token_id=pad_token_id)
     config |= {"architectures": [names.classifier]}
-    if family == "distilbert":
-        config["qa_dropout"] = model.dropout.p
+    dropout = {"distilbert": "qa_dropout", "modernbert": "classifier_dropout"}.get(family)
+    if dropout is not None:
+        config[dropout] = model.dropout.p
     write_checkpoint(folder, config, their_state(model, names))
