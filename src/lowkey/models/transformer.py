@@ -1,6 +1,8 @@
 """The encoder-decoder Transformer of "Attention Is All You Need" (Vaswani et al., 2017)."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -41,6 +43,17 @@ class Transformer(nn.Module):
         >>> model(torch.tensor([1, 2, 3]), source, torch.tensor([1, 1, 4, 5]), target).shape
         torch.Size([4, 7])
     """
+
+    # What one row is to the maps of each part, by the first parts of their names.
+    row_kinds: ClassVar[Mapping[str, str]] = {
+        "source_embeddings": "source",
+        "encoder_blocks": "source",
+        "target_embeddings": "target",
+        "decoder_blocks": "target",
+        "decoder_blocks.{}.cross_attention.key": "source",
+        "decoder_blocks.{}.cross_attention.value": "source",
+        "output": "target",
+    }
 
     def __init__(self, config: TransformerConfig, *, kernel: str = "auto"):
         super().__init__()
