@@ -262,7 +262,7 @@ def test_names_are_told_apart() -> None:
         lambda: bank.add("topics", *adapted(), base="tiny"),
         lambda: bank.combine("moods", {"topics": 1}, head="topics"),
     ):
-        with pytest.raises(ConfigError, match="there is an adapter (topics|moods) already"):
+        with pytest.raises(ConfigError, match=r"there is an adapter (topics|moods) already"):
             call()
     for call in (
         lambda: bank.switch("topcs"),
@@ -295,7 +295,7 @@ def test_a_base_with_adapters_and_a_model_without_are_refused() -> None:
     next(iter(adapters(model).values())).merge()
     with pytest.raises(ValueError, match="adapters that are not merged"):
         bank_of().add("x", model, config, base="tiny")
-    with pytest.raises(ValueError, match="which rows encoder.blocks.0.attention.query sees"):
+    with pytest.raises(ValueError, match=r"which rows encoder.blocks.0.attention.query sees"):
         AdapterBank(tiny.classifier(), {"classifier": "sentences"}, base="tiny").add(
             "x", *adapted(), base="tiny"
         )
