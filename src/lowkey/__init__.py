@@ -12,6 +12,7 @@ _NAMES = {
     "SequenceLayout": "lowkey.nn.layout:SequenceLayout",
     "Transformer": "lowkey.models.transformer:Transformer",
     "inject_lora": "lowkey.lora.inject:inject",
+    "TextBank": "lowkey.pipelines.bank:TextBank",
     "load": "lowkey.pipelines.load:load",
 }
 

@@ -114,7 +114,7 @@ class AdapterBank:
                 left open, or if an adapter is a DoRA: its change of a weight is no sum.
         """
         self._refuse_taken(name)
-        self._refuse_unknown([*weights, *([] if head is None else [head])])
+        self.refuse_unknown([*weights, *([] if head is None else [head])])
         chosen = [(self._adapters[one], weight) for one, weight in weights.items()]
         if not chosen:
             raise ConfigError("a combination needs the weight of at least one adapter")
@@ -141,7 +141,7 @@ class AdapterBank:
         Raises:
             ConfigError: If there is none of this name.
         """
-        self._refuse_unknown([name])
+        self.refuse_unknown([name])
         if self._router.active == name:
             self._router.active = None
         adapter = self._adapters.pop(name)
@@ -161,7 +161,7 @@ class AdapterBank:
         Raises:
             ConfigError: If there is none of this name.
         """
-        self._refuse_unknown([] if name is None else [name])
+        self.refuse_unknown([] if name is None else [name])
         self._router.active = name
 
     def route(self, **rows: Rows) -> AbstractContextManager[None]:
@@ -177,8 +177,24 @@ class AdapterBank:
             ConfigError: If a row belongs to no adapter of the bank.
         """
         wanted = {name for each in rows.values() for name, _ in each.groups}
-        self._refuse_unknown(name for name in wanted if name is not None)
+        self.refuse_unknown(name for name in wanted if name is not None)
         return self._router.route(rows)
+
+    def refuse_unknown(self, names: Iterable[str]) -> None:
+        """Makes sure that there are adapters of some names.
+
+        Args:
+            names: The names.
+
+        Raises:
+            ConfigError: If there is none of one of them.
+        """
+        for name in names:
+            if name not in self._adapters:
+                near = did_you_mean(name, self._adapters)
+                known = f"there are {', '.join(self._adapters)}" if self._adapters else None
+                fix = f"did you mean {near}?" if near else known
+                raise ConfigError(f"there is no adapter {name}", fix=fix)
 
     def _take_in(self, name: str, adapter: Adapter) -> None:
         """Checks everything first: an adapter that is refused leaves no trace."""
@@ -209,14 +225,6 @@ class AdapterBank:
     def _refuse_taken(self, name: str) -> None:
         if name in self._adapters:
             raise ConfigError(f"there is an adapter {name} already", fix="give each its own name")
-
-    def _refuse_unknown(self, names: Iterable[str]) -> None:
-        for name in names:
-            if name not in self._adapters:
-                near = did_you_mean(name, self._adapters)
-                known = f"there are {', '.join(self._adapters)}" if self._adapters else None
-                fix = f"did you mean {near}?" if near else known
-                raise ConfigError(f"there is no adapter {name}", fix=fix)
 
 
 def _fits(entry: LowRank | Whole, linear: nn.Linear) -> bool:

@@ -130,7 +130,7 @@ def take_out(model: nn.Module, config: LoRAConfig, name: str) -> Adapter:
     return Adapter(updates, _whole(model, config, name))
 
 
-def weighted_sum(parts: Sequence[tuple[Mapping[str, LowRank], float]]) -> dict[str, LowRank]:
+def weighted_sum(parts: Sequence[tuple[Mapping[str, LowRank], float | int]]) -> dict[str, LowRank]:
     """Adds updates up, exactly: factors stand side by side, and ranks add up.
 
     Args:
