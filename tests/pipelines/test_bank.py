@@ -133,9 +133,9 @@ def test_adapters_are_combined_and_removed(runs: dict[str, Path]) -> None:
 
 def test_pairs_go_to_those_that_were_trained_on_them(runs: dict[str, Path]) -> None:
     bank = TextBank.load([runs["mood"], runs["same"]], device="cpu")
-    with pytest.raises(DataError, match="text 2: this model was trained on pairs of texts"):
+    with pytest.raises(DataError, match="text 2 for same: this model was trained on pairs"):
         bank.predict(["a", "b"], ["mood", "same"])
-    with pytest.raises(DataError, match="f:7: this model was trained on single texts"):
+    with pytest.raises(DataError, match="f:7 for mood: this model was trained on single texts"):
         bank.predict(["a"], "mood", ["b"], places=["f:7"])
 
 

@@ -170,7 +170,7 @@ class TextBank:
         owned: dict[str, list[int]] = {}
         for i, name in enumerate(names):
             place = places[i] if places is not None else f"text {i + 1}"
-            self._pipelines[name].refuse_unpaired(seconds[i] is not None, place)
+            self._pipelines[name].refuse_unpaired(seconds[i] is not None, f"{place} for {name}")
             owned.setdefault(name, []).append(i)
         if not owned:
             return []
