@@ -30,6 +30,7 @@ from documents import (
     skeleton,
     wrong_output,
 )
+from pipelines import bundles
 
 import lowkey
 from lowkey.cli.program import VERBS, app
@@ -95,19 +96,6 @@ def save_model(run: Path) -> None:
     TextClassifier(tiny.classifier(), TextTokenizer.load(best), facts).save(best)
 
 
-def save_adapters(runs: list[str]) -> None:
-    """Writes adapters over one base where a page opens several runs together."""
-    if not runs:
-        return
-    from pipelines.bundles import classifier, saved, write_base
-
-    base = write_base(Path("base"))
-    for seed, run in enumerate(map(Path, runs)):
-        run.mkdir(parents=True)
-        (run / "config.yaml").touch()
-        saved(classifier(base, "lora", seed=seed), run / "best")
-
-
 @EACH_PAGE
 def test_python_blocks_run_and_print_what_they_say(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -117,7 +105,7 @@ def test_python_blocks_run_and_print_what_they_say(
     code = "".join(b.text for b in found if b.language == "python" and not b.is_quotation)
     for run in sorted(set(re.findall(r'load\("(runs/[^"]+)"\)', code))):
         save_model(Path(run))
-    save_adapters(re.findall(r'"(runs/[^"]+)"', "".join(re.findall(r"Bank.load\(\[.*\]", code))))
+    bundles.write_adapters(code)
     assert wrong_output(found) == []
 
 

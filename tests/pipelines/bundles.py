@@ -1,5 +1,6 @@
 """Pipelines of tiny random models, made without training."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,16 @@ def saved(pipeline: TextClassifier | Translator, folder: Path) -> Path:
     folder.mkdir()
     pipeline.save(folder)
     return folder
+
+
+def write_adapters(code: str) -> None:
+    """Writes runs by LoRA over one base, for code that opens several together."""
+    runs = [run for some in re.findall(r"TextBank.load\(\[(.*)\]", code) for run in some.split(",")]
+    base = write_base(Path("base")) if runs else Path()
+    for seed, run in enumerate(Path(run.strip(' "')) for run in runs):
+        run.mkdir(parents=True)
+        (run / "config.yaml").touch()
+        saved(classifier(base, "lora", seed=seed), run / "best")
 
 
 def translator(*, joint: bool = False, decode: Any = None, **changes: Any) -> Translator:
