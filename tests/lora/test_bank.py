@@ -19,6 +19,9 @@ from lowkey.nn.layout import SequenceLayout
 
 def random_options(draw: random.Random) -> dict[str, Any]:
     maps = ["query", "key", "value", "out", "up", "1.feed_forward.down"]
+    dora, start = draw.random() < 0.3, draw.choice([True, "pissa"])
+    if not dora and start is True:  # tables of embeddings have neither
+        maps += ["embeddings.token", "position", "segment"]
     return {
         "seed": draw.randrange(100),
         "num_labels": draw.randint(1, 5),
@@ -27,8 +30,8 @@ def random_options(draw: random.Random) -> dict[str, Any]:
         "target_modules": draw.sample(maps, draw.randint(1, 6)),
         "modules_to_save": draw.choice([["classifier"], ["classifier", "pooler"]]),
         "use_rslora": draw.random() < 0.5,
-        "use_dora": draw.random() < 0.3,
-        "init_lora_weights": draw.choice([True, "pissa"]),
+        "use_dora": dora,
+        "init_lora_weights": start,
         "lora_dropout": draw.choice([0.0, 0.3]),
     }
 
@@ -128,6 +131,34 @@ def test_a_combination_is_the_sum_of_the_updates(weights) -> None:
     torch.testing.assert_close(mixed(bank, ["c", "c"], [4, 3]), found)
 
 
+def test_tables_of_embeddings_serve_many_adapters_too() -> None:
+    models = {
+        "a": adapted(1, 3, target_modules=["embeddings.token", "segment"]),
+        "b": adapted(2, 3, target_modules=["embeddings.token", "query"]),
+    }
+    bank = bank_of(**models)
+    bank.combine("c", {"a": 0.5, "b": -1.5}, head="a")
+    lengths = [3, 5, 2, 4]
+    names = ["a", "b", None, "a"]
+    found, base = mixed(bank, names, lengths), tiny.classifier()
+    with torch.no_grad():
+        for name, (model, _) in models.items():
+            own = [i for i, each in enumerate(names) if each == name]
+            expected = model(*batch(lengths))[own]
+            torch.testing.assert_close(found[own], expected, atol=1e-5, rtol=1e-5)
+        base.classifier = models["a"][0].classifier
+        for name, weight in (("a", 0.5), ("b", -1.5)):
+            for path, module in adapters(models[name][0]).items():
+                base.get_submodule(path).weight += weight * module.delta_weight()
+        summed = base(*batch(lengths))
+    torch.testing.assert_close(mixed(bank, ["c"] * 4, lengths), summed, atol=1e-5, rtol=1e-5)
+    table = bank.model.encoder.embeddings.token
+    for name in ("a", "b", "c"):
+        bank.remove(name)
+    assert type(table).__name__ == "BankedEmbedding"
+    assert type(bank.model.encoder.embeddings.token).__name__ == "Embedding"
+
+
 def test_queries_and_keys_of_a_cross_attention_see_other_rows() -> None:
     sizes = {"d_model": 8, "num_heads": 2, "d_ff": 12, "dropout": 0.0}
     counts = {"num_encoder_layers": 1, "num_decoder_layers": 2}
@@ -181,6 +212,6 @@ def test_it_computes_in_the_precision_of_its_input() -> None:
 
 def test_it_says_what_is_in_it() -> None:
     bank = bank_of(a=adapted(target_modules="qv"), b=adapted(rank_pattern={"up": 7}))
-    said = "2 adapters on one base: a (4 maps at rank 2), b (12 maps at ranks 2 to 7)"
+    said = "2 adapters on one base: a (4 modules at rank 2), b (12 modules at ranks 2 to 7)"
     assert str(bank) == said
     assert str(bank_of()) == "0 adapters on one base"

@@ -35,7 +35,7 @@ def test_an_adapter_of_another_model_leaves_no_trace() -> None:
     assert not any(type(module).__name__ == "BankedLinear" for module in small.modules())
     wide = tiny.classifier(d_ff=20)
     inject(wide, config := LoRAConfig())
-    with pytest.raises(DataError, match=r"blocks.0.feed_forward.up, which is not such a map"):
+    with pytest.raises(DataError, match=r"blocks.0.feed_forward.up, which is not such a module"):
         bank.add("x", wide, config, base="tiny")
     assert bank.names == []
 

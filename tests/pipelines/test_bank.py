@@ -125,7 +125,7 @@ def test_adapters_are_combined_and_removed(runs: dict[str, Path]) -> None:
     assert bank.facts("both").labels == LABELS
     bank.remove("mood")
     assert bank.names == ["topic", "only mood", "both"]
-    assert str(bank).startswith("3 adapters on one base: topic (12 maps at rank 2), only mood (")
+    assert str(bank).startswith("3 adapters on one base: topic (12 modules at rank 2), only mood (")
     with pytest.raises(ConfigError, match="there is no adapter mood"):
         bank.predict(["a"], "mood")
     assert_equal_answers(bank.predict(TEXTS, "both")[2], other[2])

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lowkey.errors import ConfigError, DataError, did_you_mean
-from lowkey.lora.banked import BankedLinear
+from lowkey.lora.banked import BankedEmbedding, BankedLinear, banked
 from lowkey.lora.config import LoRAConfig
 from lowkey.lora.inject import adapters
 from lowkey.lora.rows import Router, Rows, kind_of
@@ -18,9 +18,9 @@ from lowkey.lora.updates import Adapter, LowRank, Whole, take_out, weighted_sum
 class AdapterBank:
     """Adapters of one base model, by name: to switch between, to mix in a batch, to combine.
 
-    The base is the model that is given, changed in place: maps that an adapter is for become
-    ``BankedLinear``. No weight of it is written, and with the last adapter that needs it each map
-    goes back to what it was. Adapters are for use; none of them trains here.
+    The base is the model that is given, changed in place: maps and tables that an adapter is for
+    become ``BankedLinear`` and ``BankedEmbedding``. No weight of it is written, and with the last
+    adapter that needs it each goes back to what it was. Adapters are for use; none trains here.
 
     Args:
         model: The base, without adapters.
@@ -46,7 +46,7 @@ class AdapterBank:
         ...     bank.model(torch.zeros(5, 4)).shape
         torch.Size([5, 4])
         >>> print(bank)
-        2 adapters on one base: a (1 map at rank 1), b (1 map at rank 2)
+        2 adapters on one base: a (1 module at rank 1), b (1 module at rank 2)
     """
 
     def __init__(self, model: nn.Module, kinds: Mapping[str, str], *, base: str):
@@ -57,7 +57,7 @@ class AdapterBank:
         self.base = base
         self._router = Router()
         self._adapters: dict[str, Adapter] = {}
-        self._replaced: dict[str, nn.Linear] = {}
+        self._replaced: dict[str, nn.Linear | nn.Embedding] = {}
 
     @property
     def names(self) -> list[str]:
@@ -147,7 +147,7 @@ class AdapterBank:
         adapter = self._adapters.pop(name)
         for path in [*adapter.updates, *adapter.whole]:
             module = self.model.get_submodule(path)
-            assert isinstance(module, BankedLinear)
+            assert isinstance(module, BankedLinear | BankedEmbedding)
             del module.entries[name]
             if not module.entries:
                 self._put(path, self._replaced.pop(path))
@@ -202,18 +202,17 @@ class AdapterBank:
         modules = dict(self.model.named_modules())
         kinds = {path: kind_of(path, self.kinds) for path in entries}
         for path, entry in entries.items():
-            linear = modules.get(path)
-            if not isinstance(linear, nn.Linear) or not _fits(entry, linear):
+            if not _fits(entry, modules.get(path)):
                 raise DataError(
-                    f"adapter {name} changes {path}, which is not such a map in this base",
+                    f"adapter {name} changes {path}, which is not such a module in this base",
                     fix="it was made for another model",
                 )
         for path, entry in entries.items():
             module = modules[path]
-            if not isinstance(module, BankedLinear):
-                assert isinstance(module, nn.Linear)
+            if not isinstance(module, BankedLinear | BankedEmbedding):
+                assert isinstance(module, nn.Linear | nn.Embedding)
                 self._replaced[path] = module
-                module = BankedLinear(module, self._router, kinds[path])
+                module = banked(module, self._router, kinds[path])
                 self._put(path, module)
             module.entries[name] = _moved(entry, module.weight.device)
         self._adapters[name] = adapter
@@ -227,10 +226,15 @@ class AdapterBank:
             raise ConfigError(f"there is an adapter {name} already", fix="give each its own name")
 
 
-def _fits(entry: LowRank | Whole, linear: nn.Linear) -> bool:
+def _fits(entry: LowRank | Whole, module: nn.Module | None) -> bool:
+    if isinstance(module, nn.Embedding):
+        shape = (module.embedding_dim, module.num_embeddings)
+        return isinstance(entry, LowRank) and entry.shape == shape
+    if not isinstance(module, nn.Linear):
+        return False
     if isinstance(entry, Whole):  # a head may have other labels
-        return entry.weight.shape[1] == linear.in_features
-    return entry.shape == (linear.out_features, linear.in_features)
+        return entry.weight.shape[1] == module.in_features
+    return entry.shape == (module.out_features, module.in_features)
 
 
 def _moved(entry: LowRank | Whole, device: torch.device) -> LowRank | Whole:
@@ -242,4 +246,4 @@ def _summary(adapter: Adapter) -> str:
     ranks = {len(update.a) for update in adapter.updates.values()} or {0}
     number, least, most = len(adapter.updates), min(ranks), max(ranks)
     rank = f"rank {least}" if least == most else f"ranks {least} to {most}"
-    return f"{number} {'map' if number == 1 else 'maps'} at {rank}"
+    return f"{number} {'module' if number == 1 else 'modules'} at {rank}"

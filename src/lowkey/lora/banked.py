@@ -1,8 +1,8 @@
-"""A linear map that serves many adapters in one batch."""
+"""Linear maps and tables of embeddings that serve many adapters in one batch."""
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lowkey.lora.rows import Group, Router
@@ -71,3 +71,56 @@ class BankedLinear(nn.Linear):
         output = F.linear(x, self.weight.to(x.dtype), bias)
         more = width - self.out_features
         return F.pad(output, (0, more), value=-torch.inf) if more > 0 else output
+
+
+class BankedEmbedding(nn.Embedding):
+    """An ``Embedding`` of a base with the updates of many adapters beside it, for use only.
+
+    Args:
+        embedding: The table of the base, which is adopted.
+        router: Says whose rows come.
+        kind: Which kind of rows the ids are.
+    """
+
+    def __init__(self, embedding: nn.Embedding, router: Router, kind: str):
+        super().__init__(embedding.num_embeddings, embedding.embedding_dim, device="meta")
+        self.weight = embedding.weight
+        self.router, self.kind = router, kind
+        self.entries: dict[str, LowRank | Whole] = {}
+        self.train(embedding.training)
+
+    def forward(self, input: Int[Tensor, "*ids"]) -> Float[Tensor, "*ids features"]:
+        """Looks each id up as its adapter does.
+
+        Args:
+            input: Rows of the table.
+
+        Returns:
+            One vector per id.
+        """
+        ids = input.reshape(-1)
+        output = F.embedding(ids, self.weight)
+        for name, rows in self.router.groups(self.kind, len(ids)):
+            entry = None if name is None else self.entries.get(name)
+            if isinstance(entry, LowRank):
+                output[rows] += entry.look_up(ids[rows]).to(output.dtype)
+        return output.view(*input.shape, self.embedding_dim)
+
+
+Banked = BankedLinear | BankedEmbedding
+
+
+def banked(module: nn.Linear | nn.Embedding, router: Router, kind: str) -> Banked:
+    """Makes a module of a base serve many adapters.
+
+    Args:
+        module: The module, which is adopted.
+        router: Says whose rows come.
+        kind: Which kind of rows it sees.
+
+    Returns:
+        What to put in its place, without adapters yet.
+    """
+    if isinstance(module, nn.Linear):
+        return BankedLinear(module, router, kind)
+    return BankedEmbedding(module, router, kind)

@@ -1,16 +1,17 @@
-"""What an adapter adds to single linear maps, taken out of the model that was adapted."""
+"""What an adapter adds to single linear maps and tables, taken out of a model."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lowkey.errors import DataError
 from lowkey.lora.config import LoRAConfig, matches
 from lowkey.lora.inject import adapters
+from lowkey.lora.layer import LoRALinear
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +52,20 @@ class LowRank:
             if bias is not None:
                 output.add_((1 - gain) * bias.to(x.dtype))
 
+    def look_up(self, ids: Int[Tensor, " rows"]) -> Float[Tensor, "rows out"]:
+        """Computes what a table of embeddings gets added.
+
+        Args:
+            ids: Rows of the table.
+
+        Returns:
+            A vector for each.
+        """
+        return F.embedding(ids, self.a.t()) @ self.b.t()
+
     @property
     def shape(self) -> tuple[int, int]:
-        """Outputs and inputs of the map it belongs to."""
+        """Outputs and inputs of the map it belongs to; the rows of a table are its inputs."""
         return len(self.b), self.a.shape[1]
 
 
@@ -126,7 +138,8 @@ def take_out(model: nn.Module, config: LoRAConfig, name: str) -> Adapter:
     updates = {}
     for path, module in adapted.items():
         a, b = module.factors_against_base()
-        updates[path] = LowRank(a.clone(), b * module.scaling, module.gain())
+        gain = module.gain() if isinstance(module, LoRALinear) else None
+        updates[path] = LowRank(a.clone(), b * module.scaling, gain)
     return Adapter(updates, _whole(model, config, name))
 
 

@@ -60,6 +60,7 @@ class Transformer(nn.Module):
         self.config = config
         encoder_shape, decoder_shape = _shapes(config, kernel)
         target = Embedding(config.target_vocab_size, config.d_model)
+        target.tied = config.tie_embeddings or config.share_embeddings
         source = target
         if not config.share_embeddings:
             source = Embedding(config.source_vocab_size, config.d_model)
