@@ -9,7 +9,9 @@ from lowkey.errors import ConfigError
 from lowkey.lora.config import TARGET_PRESETS, LoRAConfig
 from lowkey.lora.embedding import LoRAEmbedding
 from lowkey.lora.inject import adapters, inject, merge_all, unmerge_all
-from lowkey.models.config import TransformerConfig
+from lowkey.models.config import EncoderConfig, TransformerConfig
+from lowkey.models.encoder import Encoder
+from lowkey.models.heads import SequenceClassifier
 from lowkey.models.transformer import Transformer
 from lowkey.nn.layout import SequenceLayout
 
@@ -115,6 +117,14 @@ def test_tables_are_adapted_counted_and_named_in_the_report() -> None:
     assert "encoder.embeddings.token.weight" not in trained
     alone = inject(tiny.classifier(), LoRAConfig(r=1, target_modules=["token"]))
     assert str(alone).startswith("LoRA adapts 1 table of embeddings (token) at rank 1:")
+
+
+def test_the_table_of_a_bert_base_counts_what_the_guide_says() -> None:
+    sizes = {"vocab_size": 30522, "d_model": 768, "num_layers": 1, "num_heads": 12, "d_ff": 3072}
+    with torch.device("meta"):
+        model = SequenceClassifier(Encoder(EncoderConfig(**sizes)), 2)
+        report = inject(model, LoRAConfig(r=8, target_modules=["token"]))
+    assert report.adapter_parameters == 250_320 == 8 * (30_522 + 768)
 
 
 @pytest.mark.parametrize("preset", list(TARGET_PRESETS))
