@@ -105,7 +105,7 @@ def test_python_blocks_run_and_print_what_they_say(
     code = "".join(b.text for b in found if b.language == "python" and not b.is_quotation)
     for run in sorted(set(re.findall(r'load\("(runs/[^"]+)"\)', code))):
         save_model(Path(run))
-    bundles.write_adapters(code)
+    bundles.write_what_is_opened(code)
     assert wrong_output(found) == []
 
 

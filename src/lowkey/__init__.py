@@ -10,9 +10,13 @@ _NAMES = {
     "Encoder": "lowkey.models.encoder:Encoder",
     "MultiHeadAttention": "lowkey.nn.attention:MultiHeadAttention",
     "SequenceLayout": "lowkey.nn.layout:SequenceLayout",
-    "Transformer": "lowkey.models.transformer:Transformer",
-    "inject_lora": "lowkey.lora.inject:inject",
+    "Tagger": "lowkey.estimators.tagger:Tagger",
     "TextBank": "lowkey.pipelines.bank:TextBank",
+    "TextClassifier": "lowkey.estimators.texts:TextClassifier",
+    "TextRegressor": "lowkey.estimators.texts:TextRegressor",
+    "Transformer": "lowkey.models.transformer:Transformer",
+    "Translator": "lowkey.estimators.translator:Translator",
+    "inject_lora": "lowkey.lora.inject:inject",
     "load": "lowkey.pipelines.load:load",
 }
 

@@ -13,6 +13,8 @@ from lowkey.lora.config import TARGET_PRESETS, LoRAConfig, layer_of, matches
 from lowkey.lora.embedding import LoRAEmbedding, problem_with_tables
 from lowkey.lora.layer import LoRALinear
 
+Adapted = LoRALinear | LoRAEmbedding
+
 
 @dataclass(frozen=True)
 class InjectionReport:
@@ -199,7 +201,7 @@ def _refuse_unmatched(
             )
 
 
-def adapters(model: nn.Module) -> dict[str, LoRALinear | LoRAEmbedding]:
+def adapters(model: nn.Module) -> dict[str, Adapted]:
     """Finds the adapted linear maps and tables of a model.
 
     Args:
@@ -208,8 +210,7 @@ def adapters(model: nn.Module) -> dict[str, LoRALinear | LoRAEmbedding]:
     Returns:
         Each under its name.
     """
-    kinds = LoRALinear | LoRAEmbedding
-    return {name: m for name, m in model.named_modules() if isinstance(m, kinds)}
+    return {name: m for name, m in model.named_modules() if isinstance(m, Adapted)}
 
 
 def merge_all(model: nn.Module) -> None:
