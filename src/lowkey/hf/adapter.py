@@ -7,7 +7,7 @@ from typing import TypeVar
 from torch import nn
 
 from lowkey.errors import MissingInputError
-from lowkey.files import tensor_infos, write_json, write_tensors
+from lowkey.files import write_json, write_tensors
 from lowkey.hf.adapter_config import AdapterConfigFile, adapter_json, read_adapter_config
 from lowkey.hf.adapter_families import BERT, Family
 from lowkey.hf.adapter_keys import AdapterKeys
@@ -18,8 +18,9 @@ from lowkey.hf.adapter_modules import (
     pattern,
     refuse_tables,
 )
+from lowkey.hf.adapter_parts import Size, put_together, without_padding
 from lowkey.hf.model_folder import ADAPTER_CONFIG, make_folder
-from lowkey.hf.weights import match, read_matched
+from lowkey.hf.weights import Weights, match, read_matched
 from lowkey.lora.config import LoRAConfig, first_match
 from lowkey.lora.inject import adapters, inject
 from lowkey.lora.layer import LoRALinear
@@ -74,21 +75,26 @@ def save_adapter(
     ]
     # A parameter of the model itself, such as a bias of the outputs, is of no module.
     others = {name.rpartition(".")[0] for name in state if name not in kept} - adapted.keys() - {""}
-    own = {family.theirs(name): lora_config.of_module(name) for name in adapted}
+    keys, own = AdapterKeys(family, adapted), {n: lora_config.of_module(n) for n in adapted}
+    tensors, sizes = put_together(
+        model,
+        {keys.theirs(name): state[name].float() for name in kept},
+        {family.theirs(name): Size(c.r, c.lora_alpha) for name, c in own.items()},
+        lora_config,
+        family,
+    )
     config = adapter_json(
         lora_config,
-        target_modules=endings(own.keys(), {family.theirs(name) for name in others}),
-        rank_pattern=pattern({name: c.r for name, c in own.items()}, lora_config.r),
+        target_modules=endings(sizes, {family.module(name) for name in others} - sizes.keys()),
+        rank_pattern=pattern({name: size.r for name, size in sizes.items()}, lora_config.r),
         alpha_pattern=pattern(
-            {name: c.lora_alpha for name, c in own.items()}, lora_config.lora_alpha
+            {name: size.lora_alpha for name, size in sizes.items()}, lora_config.lora_alpha
         ),
         modules_to_save=saved,
         base_name=base_name,
         task_type=family.task_type,
     )
     make_folder(folder)
-    keys = AdapterKeys(family, adapted)
-    tensors = {keys.theirs(name): state[name].float() for name in kept}
     write_tensors(folder / ADAPTER_WEIGHTS, tensors, {"format": "pt"})
     write_json(folder / ADAPTER_CONFIG, config)
 
@@ -114,7 +120,7 @@ def load_adapter(model: nn.Module, folder: Path, family: Family = BERT) -> LoRAC
     if adapters(model):
         raise ValueError("the model has adapters already")
     config = read_adapter_config(folder)
-    infos = tensor_infos(_weights_file(folder))
+    weights = Weights.of_file(_weights_file(folder)).in_parts(family.parts)
     whole = modules_held_whole(config, folder, family)
     inside = tuple(f"{module}." for module in whole)
     candidates = {
@@ -122,21 +128,20 @@ def load_adapter(model: nn.Module, folder: Path, family: Family = BERT) -> LoRAC
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear | nn.Embedding) and not f"{name}.".startswith(inside)
     }
-    targets = adapted_modules(config, candidates, infos, folder, family)
+    targets = adapted_modules(config, candidates, weights.infos, folder, family)
     lora_config = _options(config, targets, whole, family)
     shapes = {
         name: tuple(tensor.shape)
         for name, tensor in model.state_dict().items()
         if name.startswith(inside) or lora_config.trains_bias(name, targets)
     }
-    refuse_tables({name: candidates[name] for name in targets}, lora_config, infos, folder)
+    refuse_tables({name: candidates[name] for name in targets}, lora_config, weights.infos, folder)
     for name in targets:
         shapes |= _shapes(name, candidates[name], lora_config)
-    path = folder / ADAPTER_WEIGHTS
     fix = "the adapter was made for another model, or its two files do not belong together"
     names = AdapterKeys(family, targets, copies=config.bias == "all")
-    keys = match(infos, shapes, names.ours, names.theirs, where=str(path), fix=fix)
-    tensors = read_matched(path, keys)
+    keys = match(weights.infos, shapes, names.ours, names.theirs, where=str(weights.path), fix=fix)
+    tensors, lora_config = without_padding(read_matched(weights, keys), lora_config, family)
     inject(model, lora_config)
     model.load_state_dict(tensors, strict=False)
     return lora_config
@@ -185,7 +190,7 @@ def _own(
     entries: Mapping[str, V] | None, usual: V, targets: Sequence[str], family: Family
 ) -> dict[str, V]:
     """What a pattern of theirs says of each target, by our names, where it is not the usual."""
-    values = {name: first_match(entries or {}, family.theirs(name), usual) for name in targets}
+    values = {name: first_match(entries or {}, family.module(name), usual) for name in targets}
     return {name: value for name, value in values.items() if value != usual}
 
 

@@ -11,6 +11,7 @@ from lowkey.files import TensorInfo
 from lowkey.hf.adapter_config import AdapterConfigFile
 from lowkey.hf.adapter_families import Family
 from lowkey.hf.model_folder import ADAPTER_CONFIG
+from lowkey.hf.parts import whole_name
 from lowkey.lora.config import LoRAConfig, matches
 from lowkey.lora.embedding import problem_with_tables
 
@@ -65,13 +66,15 @@ def adapted_modules(
     Raises:
         DataError: If a target matches none of them.
     """
-    theirs = {family.theirs(name): name for name in modules}
+    theirs = {name: family.module(name) for name in modules}
     wanted = config.target_modules
-    absent = [t for t in wanted if not any(matches(name, t) for name in theirs)]
+    absent = [t for t in wanted if not any(matches(name, t) for name in theirs.values())]
     if absent:
         held = [k.removesuffix(".lora_A.weight") for k in infos if k.endswith(".lora_A.weight")]
-        places = sum(any(matches(module, t) for t in absent) for module in held)
-        linears = (name for name, ours in theirs.items() if isinstance(modules[ours], nn.Linear))
+        places = sum(
+            any(matches(module, t) for t in absent) for module in set(map(whole_name, held))
+        )
+        linears = (theirs[ours] for ours, one in modules.items() if isinstance(one, nn.Linear))
         known = sorted({name.rpartition(".")[2] for name in linears})
         raise DataError(
             f"adapter {folder} wants modules {', '.join(absent[:4])} ({places} places); "
@@ -79,7 +82,7 @@ def adapted_modules(
             fix=f"it was made for another family; {family.title} calls its linear maps"
             f" {', '.join(known)}",
         )
-    return [ours for name, ours in theirs.items() if _is_target(name, config)]
+    return [ours for ours, name in theirs.items() if _is_target(name, config)]
 
 
 def refuse_tables(

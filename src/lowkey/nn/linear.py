@@ -69,5 +69,6 @@ class LayerNorm(nn.LayerNorm):
         Returns:
             Rows of the same precision.
         """
-        weight, bias = self.weight.to(input.dtype), self.bias.to(input.dtype)
+        weight = self.weight.to(input.dtype)
+        bias = None if self.bias is None else self.bias.to(input.dtype)
         return F.layer_norm(input, self.normalized_shape, weight, bias, self.eps)
