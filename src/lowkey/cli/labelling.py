@@ -35,7 +35,7 @@ def labelled(
         for note in examples.notes("given"):
             print(note, file=sys.stderr)
         done += len(portion)
-        yield model.answers(examples)
+        yield model.answers(model.logits(examples))
 
 
 def _second_texts(portion: "Sequence[Input]") -> list[str] | None:

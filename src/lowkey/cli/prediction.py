@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lowkey.cli.options import AsJson, Base, Device, Precision, Run
+from lowkey.cli.several import Also, answers_of_several
 from lowkey.cli.wishes import (
     DecodeSettings,
     LengthPenalty,
@@ -30,11 +31,7 @@ from lowkey.errors import escaped
 
 if TYPE_CHECKING:
     from lowkey.cli.texts import Input
-    from lowkey.pipelines.answerer import Answerer
-    from lowkey.pipelines.classifier import TextClassifier
     from lowkey.pipelines.decoding import Decoding
-    from lowkey.pipelines.tagger import Tagger
-    from lowkey.pipelines.translator import Translator
 
 Texts = Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="What to predict.")]
 File = Annotated[
@@ -55,6 +52,7 @@ def predict(
     run: Run,
     texts: Texts = None,
     file: File = None,
+    also: Also = None,
     as_json: AsJson = False,
     base: Base = None,
     device: Device = "auto",
@@ -95,13 +93,12 @@ def predict(
     given = paired(texts) if texts and column == "question" else map(Input, texts or [])
     inputs = given if texts else _inputs_of(str(file), column)
     inputs = portions(inputs, _portion(file, translates))
-    first = next(inputs, None)  # what is wrong with it is told before torch is imported
-    if first is None:
-        return
-    from lowkey.pipelines.load import load
-
-    model = load(run, base=base, device=device, precision=precision)
-    for answers in _answers(model, chain([first], inputs), wishes, decoding):
+    opening = {"base": base, "device": device, "precision": precision}
+    if also:
+        found = answers_of_several([run, *also], inputs, **opening)
+    else:
+        found = _answers(run, inputs, wishes, decoding, opening)
+    for answers in found:
         for answer in answers:
             print(json.dumps(answer, ensure_ascii=False) if as_json else _in_words(answer))
         sys.stdout.flush()
@@ -135,20 +132,27 @@ def _inputs_of(name: str, column: str) -> "Iterator[Input]":
 
 
 def _answers(
-    model: "TextClassifier | Tagger | Answerer | Translator",
+    run: Path,
     inputs: "Iterator[list[Input]]",
     wishes: Wishes,
     decoding: "Decoding | None",
+    settings: dict[str, Any],
 ) -> Iterator[list[dict[str, Any]]]:
     """Predicts portion by portion."""
+    first = next(inputs, None)  # what is wrong with it is told before torch is imported
+    if first is None:
+        return iter(())
+    inputs = chain([first], inputs)
     from lowkey.cli.answering import answered
     from lowkey.cli.counter import Counter
     from lowkey.cli.labelling import labelled
     from lowkey.cli.tagging import tagged
     from lowkey.pipelines.answerer import Answerer
+    from lowkey.pipelines.load import load
     from lowkey.pipelines.tagger import Tagger
     from lowkey.pipelines.translator import Translator
 
+    model = load(run, **settings)
     if isinstance(model, Answerer):
         return answered(model, inputs)
     if isinstance(model, Tagger):
@@ -160,6 +164,9 @@ def _answers(
 
 def _in_words(answer: dict[str, Any]) -> str:
     """Writes an answer for people: label or answer with its probability, number, tags, texts."""
+    if "adapter" in answer:
+        name, rest = answer["adapter"], {k: v for k, v in answer.items() if k != "adapter"}
+        return f"{escaped(name)}\t{_in_words(rest)}"
     if "tags" in answer:
         from lowkey.pipelines.sentences import tags_in_words
 

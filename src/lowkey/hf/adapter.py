@@ -11,12 +11,19 @@ from lowkey.files import write_json, write_tensors
 from lowkey.hf.adapter_config import AdapterConfigFile, adapter_json, read_adapter_config
 from lowkey.hf.adapter_families import BERT, Family
 from lowkey.hf.adapter_keys import AdapterKeys
-from lowkey.hf.adapter_modules import adapted_modules, endings, modules_held_whole, pattern
+from lowkey.hf.adapter_modules import (
+    adapted_modules,
+    endings,
+    modules_held_whole,
+    pattern,
+    refuse_tables,
+)
 from lowkey.hf.adapter_parts import Size, put_together, without_padding
 from lowkey.hf.model_folder import ADAPTER_CONFIG, make_folder
 from lowkey.hf.weights import Weights, match, read_matched
 from lowkey.lora.config import LoRAConfig, first_match
 from lowkey.lora.inject import adapters, inject
+from lowkey.lora.layer import LoRALinear
 
 V = TypeVar("V")
 
@@ -58,8 +65,9 @@ def save_adapter(
     whole = tuple(f"{ours}." for name in saved for ours in family.saved_modules[name])
     state, lora_config = model.state_dict(), lora_config.against_base()
     for name, module in adapted.items():
-        a, b = module.factors_against_base()
-        state |= {f"{name}.lora_A.weight": a, f"{name}.lora_B.weight": b}
+        if isinstance(module, LoRALinear):
+            a, b = module.factors_against_base()
+            state |= {f"{name}.lora_A.weight": a, f"{name}.lora_B.weight": b}
     kept = [
         name
         for name in state
@@ -115,24 +123,21 @@ def load_adapter(model: nn.Module, folder: Path, family: Family = BERT) -> LoRAC
     weights = Weights.of_file(_weights_file(folder)).in_parts(family.parts)
     whole = modules_held_whole(config, folder, family)
     inside = tuple(f"{module}." for module in whole)
-    linears = {
+    candidates = {
         name: module
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and not f"{name}.".startswith(inside)
+        if isinstance(module, nn.Linear | nn.Embedding) and not f"{name}.".startswith(inside)
     }
-    targets = adapted_modules(config, linears, weights.infos, folder, family)
+    targets = adapted_modules(config, candidates, weights.infos, folder, family)
     lora_config = _options(config, targets, whole, family)
     shapes = {
         name: tuple(tensor.shape)
         for name, tensor in model.state_dict().items()
         if name.startswith(inside) or lora_config.trains_bias(name, targets)
     }
+    refuse_tables({name: candidates[name] for name in targets}, lora_config, weights.infos, folder)
     for name in targets:
-        rank = lora_config.of_module(name).r
-        shapes[f"{name}.lora_A.weight"] = (rank, linears[name].in_features)
-        shapes[f"{name}.lora_B.weight"] = (linears[name].out_features, rank)
-        if config.use_dora:
-            shapes[f"{name}.lora_magnitude_vector"] = (linears[name].out_features,)
+        shapes |= _shapes(name, candidates[name], lora_config)
     fix = "the adapter was made for another model, or its two files do not belong together"
     names = AdapterKeys(family, targets, copies=config.bias == "all")
     keys = match(weights.infos, shapes, names.ours, names.theirs, where=str(weights.path), fix=fix)
@@ -140,6 +145,25 @@ def load_adapter(model: nn.Module, folder: Path, family: Family = BERT) -> LoRAC
     inject(model, lora_config)
     model.load_state_dict(tensors, strict=False)
     return lora_config
+
+
+def _shapes(
+    name: str, module: nn.Linear | nn.Embedding, lora_config: LoRAConfig
+) -> dict[str, tuple[int, ...]]:
+    """The parameters that an update of one module has, by our names."""
+    rank, out = lora_config.of_module(name).r, module.weight.shape[0]
+    if isinstance(module, nn.Embedding):
+        return {
+            f"{name}.lora_embedding_A": (rank, out),
+            f"{name}.lora_embedding_B": (module.embedding_dim, rank),
+        }
+    shapes: dict[str, tuple[int, ...]] = {
+        f"{name}.lora_A.weight": (rank, module.in_features),
+        f"{name}.lora_B.weight": (out, rank),
+    }
+    if lora_config.use_dora:
+        shapes[f"{name}.lora_magnitude_vector"] = (out,)
+    return shapes
 
 
 def _options(

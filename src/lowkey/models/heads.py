@@ -1,5 +1,8 @@
 """What stands on an encoder to solve a task."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -12,6 +15,11 @@ from lowkey.nn.layout import SequenceLayout
 from lowkey.nn.linear import LayerNorm, Linear
 
 _ACTIVATIONS = ACTIVATIONS | {"tanh": torch.tanh}
+_ENCODER_ROWS = {
+    "encoder.embeddings": "tokens",
+    "encoder.blocks": "tokens",
+    "encoder.pooler": "sentences",
+}
 
 
 class Transform(nn.Module):
@@ -72,6 +80,13 @@ class SequenceClassifier(nn.Module):
         Devlin et al., "BERT", 2019, section 4.1; the transforms as the families' published code
         has them.
     """
+
+    # What one row is to the maps of each part, by the first parts of their names.
+    row_kinds: ClassVar[Mapping[str, str]] = {
+        **_ENCODER_ROWS,
+        "transform": "sentences",
+        "classifier": "sentences",
+    }
 
     def __init__(
         self,
@@ -152,6 +167,12 @@ class TokenClassifier(nn.Module):
     References:
         Devlin et al., "BERT", 2019, section 5.3.
     """
+
+    row_kinds: ClassVar[Mapping[str, str]] = {
+        **_ENCODER_ROWS,
+        "transform": "words",
+        "classifier": "words",
+    }
 
     def __init__(
         self,

@@ -148,10 +148,9 @@ class EncoderEmbeddings(nn.Module):
         embedded = self.token(ids)
         if self.position is not None:
             embedded = embedded + self.position(positions + self.position_offset)
-        if self.segment is not None and segment_ids is None:
-            embedded = embedded + self.segment.weight[0]
-        elif self.segment is not None:
-            embedded = embedded + self.segment(segment_ids)
+        if self.segment is not None:
+            segments = torch.zeros_like(ids) if segment_ids is None else segment_ids
+            embedded = embedded + self.segment(segments)
         hidden = self.dropout(self.norm(embedded.to(self.compute_dtype)))
         return hidden if self.projection is None else self.projection(hidden)
 

@@ -48,6 +48,9 @@ class Linear(nn.Linear):
 class Embedding(nn.Embedding):
     """One vector per id; names and initialisation are torch's."""
 
+    # Whether something else than looking ids up uses the weight, such as a tied output.
+    tied = False
+
     def reset_parameters(self) -> None:
         """Draws the table as torch does, unless on the meta device."""
         if not self.weight.is_meta:

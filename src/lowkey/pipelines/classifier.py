@@ -88,7 +88,7 @@ class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
             DataError: If a label is none of the classes, if the model wants pairs and gets texts,
                 or the other way round, or if a text is too long and is to be refused.
         """
-        self._refuse_unpaired("text_pair" in rows.columns, rows.place)
+        self.refuse_unpaired("text_pair" in rows.columns, rows.place)
         return LabelledExamples.from_rows(rows, self.tokenizer, self.labels, fit=self.facts.fit)
 
     def examples_of(
@@ -112,7 +112,7 @@ class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
             DataError: If the model wants pairs and gets texts, or the other way round, or if a text
                 is longer than a model reads that was trained to refuse it.
         """
-        self._refuse_unpaired(pairs is not None)
+        self.refuse_unpaired(pairs is not None)
         return LabelledExamples.from_texts(
             texts, pairs, self.tokenizer, fit=self.facts.fit, places=places
         )
@@ -174,23 +174,32 @@ class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
             DataError: If the model wants pairs and gets texts, or the other way round, or if a text
                 is longer than a model reads that was trained to refuse it.
         """
-        return self.answers(self.examples_of(texts, pairs)) if texts else []
+        return self.answers(self.logits(self.examples_of(texts, pairs))) if texts else []
 
-    def answers(self, examples: LabelledExamples) -> list[dict[str, Any]]:
-        """Predicts what has been tokenized already.
+    def answers(self, logits: Float32[np.ndarray, "examples labels"]) -> list[dict[str, Any]]:
+        """Says in words what logits mean.
 
         Args:
-            examples: Tokenized texts.
+            logits: One row per example.
 
         Returns:
             See :meth:`predict`.
         """
-        logits = torch.from_numpy(self.logits(examples))
+        rows = torch.from_numpy(logits)
         if self.labels is None:
-            return [{"score": value} for value in logits[:, 0].tolist()]
-        return [self._answer(row) for row in logits.softmax(1)]
+            return [{"score": value} for value in rows[:, 0].tolist()]
+        return [self._answer(row) for row in rows.softmax(1)]
 
-    def _refuse_unpaired(self, paired: bool, place: str | None = None) -> None:
+    def refuse_unpaired(self, paired: bool, place: str | None = None) -> None:
+        """Makes sure that the model gets pairs if it was trained on them, and only then.
+
+        Args:
+            paired: Whether it gets pairs.
+            place: Where the texts stand, for messages.
+
+        Raises:
+            DataError: If it wants the other.
+        """
         if paired != self.facts.pairs:
             raise DataError(
                 f"this model was trained on {'single texts' if paired else 'pairs of texts'}",
