@@ -78,7 +78,7 @@ def test_cut_examples_are_counted(tokenizer):
     labels = LabelMap.from_rows(rows)
     examples = LabelledExamples.from_rows(rows, tokenizer, labels, fit=Fit(4))
     assert examples.lengths.tolist() == [4, 3, 4, 4]
-    assert (examples.num_truncated, examples.truncated_share) == (1, 0.25)
+    assert examples.num_truncated == 1
 
 
 def test_texts_without_labels_make_batches_too(tokenizer):

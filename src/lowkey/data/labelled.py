@@ -168,11 +168,6 @@ class LabelledExamples:
         return np.add.reduceat(self.tokens.lengths, np.cumsum(self.windows) - self.windows)
 
     @property
-    def truncated_share(self) -> float:
-        """The share of examples that were cut, from 0 to 1."""
-        return self.num_truncated / max(1, len(self))
-
-    @property
     def owners(self) -> Int64[np.ndarray, " windows"]:
         """The example that each window is of."""
         windows = np.ones(len(self), dtype=np.int64) if self.windows is None else self.windows

@@ -14,6 +14,7 @@ from lowkey.data.labelled import LabelledExamples
 from lowkey.lora.bank import AdapterBank
 from lowkey.lora.rows import Rows
 from lowkey.models.heads import SequenceClassifier
+from lowkey.nn.ragged import mean_of_groups
 from lowkey.pipelines.base_model import find_base
 from lowkey.pipelines.bundle import Facts
 from lowkey.pipelines.classifier import BATCH_TOKENS, TextClassifier
@@ -175,13 +176,18 @@ class TextBank:
         if not owned:
             return []
         parts = [self._examples(name, texts, seconds, own) for name, own in owned.items()]
-        owners = [name for name, own in owned.items() for _ in own]
-        logits = self._logits(LabelledExamples.join(parts), owners)
+        # A long text may be several windows, whose logits are averaged as its adapter learned.
+        owners = [n for n, part in zip(owned, parts, strict=True) for _ in range(len(part.tokens))]
+        logits = self._logits(LabelledExamples.join([part.apart() for part in parts]), owners)
         answers: list[dict[str, Any]] = [{}] * len(texts)
         start = 0
-        for name, own in owned.items():
-            rows = logits[start : start + len(own), : len(self.facts(name).labels) or 1]
-            start += len(own)
+        for (name, own), part in zip(owned.items(), parts, strict=True):
+            count = len(part.tokens)
+            rows = logits[start : start + count, : len(self.facts(name).labels) or 1]
+            start += count
+            if part.windows is not None:
+                whose = torch.from_numpy(part.owners)
+                rows = mean_of_groups(torch.from_numpy(rows), whose, len(part)).numpy()
             for i, answer in zip(own, self._pipelines[name].answers(rows), strict=True):
                 answers[i] = answer
         return answers
