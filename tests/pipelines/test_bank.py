@@ -24,12 +24,15 @@ def base(tmp_path: Path) -> Path:
     return write_base(tmp_path / "base")
 
 
+WINDOWS: dict[str, Any] = {"max_length": 8, "long_texts": "window", "stride": 2}
+
+
 @pytest.fixture
 def runs(base: Path, tmp_path: Path) -> dict[str, Path]:
     """Runs of other labels, label counts and tasks on one base."""
     options: dict[str, dict[str, Any]] = {
         "mood": {"seed": 1},
-        "topic": {"seed": 2, "labels": ["a", "b", "c", "d", "e"]},
+        "topic": {"seed": 2, "labels": ["a", "b", "c", "d", "e"], **WINDOWS},
         "stars": {"seed": 3, **NUMBERS},
         "same": {"seed": 4, "labels": ["no", "yes"], "pairs": True, "max_length": 12},
     }
