@@ -10,6 +10,7 @@ from typing import TypeVar
 from lowkey.config import load_recipe
 from lowkey.data.config import DataConfig
 from lowkey.data.existing_tokenizer import existing_tokenizer
+from lowkey.data.label_sets import LabelSets, label_set_map
 from lowkey.data.labels import LabelMap
 from lowkey.data.parallel_files import parallel_names
 from lowkey.data.places import FORMATS
@@ -101,6 +102,10 @@ def _refuse_what_is_not_there(recipe: FinetuneRecipe | TranslationRecipe) -> Non
         tags = tag_map(splits["train"], recipe.data.labels)
         for rows in splits.values():
             tag_ids(rows, tags)
+    elif task == "multilabel":
+        labels = label_set_map(splits["train"], recipe.data.labels)
+        for rows in splits.values():
+            LabelSets.from_rows(rows, labels)
     elif task != "regress":
         labels = LabelMap.from_rows(splits["train"], recipe.data.labels)
         for rows in splits.values():

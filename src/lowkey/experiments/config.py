@@ -16,7 +16,7 @@ from lowkey.training.config import TrainConfig
 Task = Literal["auto", "classify", "pair", "multilabel", "regress", "tag", "answer", "mlm"]
 Method = Literal["lora", "full", "head"]
 
-TASKS_TO_COME = ("multilabel", "answer", "mlm")
+TASKS_TO_COME = ("answer", "mlm")
 """Tasks that a recipe may name already and that no version can train yet."""
 
 LEARNING_RATES: dict[str, float] = {"lora": 5e-4, "full": 5e-5, "head": 1e-2}
@@ -205,7 +205,7 @@ class FinetuneRecipe(Config):
         if self.task in TASKS_TO_COME:
             raise ValueError(
                 f"task {self.task} is not there yet — this version trains classify, pair,"
-                " regress and tag; or leave it at auto"
+                " multilabel, regress and tag; or leave it at auto"
             )
         return self
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from torch import nn
 
 from lowkey import runtime
+from lowkey.data.label_sets import label_set_map
 from lowkey.data.labels import LabelMap, TaskChoice, label_numbers
 from lowkey.data.pair_tokenizer import refuse_other_size
 from lowkey.data.tags import tag_map
@@ -23,7 +24,7 @@ from lowkey.experiments.method import make_trainable
 from lowkey.experiments.samples import label_samples
 from lowkey.experiments.session import Session, environment, open_session
 from lowkey.experiments.splits import Splits, read_splits
-from lowkey.experiments.task import choose_task, columns_for
+from lowkey.experiments.task import KINDS, choose_task, columns_for
 from lowkey.hf.hub import resolve_model
 from lowkey.hf.model_folder import base_identity
 from lowkey.models.encoder import Encoder
@@ -100,7 +101,7 @@ def _prepare(
             parameter.data = parameter.data.to(dtype)
     local = Path(recipe.model.path).expanduser()
     facts = Facts(
-        kind="tagging" if tags else "classification" if labels else "regression",
+        kind=KINDS[choice.task],
         task=choice.task,
         method=recipe.method,
         pairs="text_pair" in splits.train.columns,
@@ -124,7 +125,7 @@ def _labels(recipe: FinetuneRecipe, splits: Splits, choice: TaskChoice) -> Label
     """Decides the classes, or the tags, from all training rows; a regression has none."""
     if choice.task == "regress":
         return None
-    found = tag_map if choice.task == "tag" else LabelMap.from_rows
+    found = {"tag": tag_map, "multilabel": label_set_map}.get(choice.task, LabelMap.from_rows)
     return found(splits.given, recipe.data.labels)
 
 

@@ -6,15 +6,23 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import nn
 
+from lowkey.data.label_sets import LabelSets
 from lowkey.data.labelled import LabelledExamples
 from lowkey.data.tagged import TaggedExamples
 from lowkey.errors import DataError
 from lowkey.experiments.config import FinetuneRecipe
 from lowkey.experiments.splits import Splits, plan_epoch
+from lowkey.experiments.text_losses import (
+    binary_cross_entropy,
+    cross_entropy,
+    squared_error,
+)
 from lowkey.metrics.entities import entities, marks_entities
 from lowkey.pipelines.classifier import TextClassifier
 from lowkey.pipelines.tagger import Tagger
 from lowkey.training.objective import StepLoss
+
+_USUAL_METRICS = {"regression": "mse", "classification": "f1_macro", "multilabel": "f1_micro"}
 
 
 @dataclass
@@ -34,11 +42,27 @@ class Learner:
     recipe: FinetuneRecipe
 
     def __post_init__(self) -> None:
-        """Says what is trained, and by which metric two evaluations are compared."""
+        """Says what is trained, and by which metric two evaluations are compared.
+
+        Raises:
+            DataError: If that metric is undefined for want of labels.
+        """
         self.model: nn.Module = self.classifier.model
-        regression = self.classifier.labels is None
-        self.metric_for_best = "mse" if regression else "f1_macro"
-        self.greater_is_better = not regression
+        kind = self.classifier.facts.kind
+        self.metric_for_best = _USUAL_METRICS[kind]
+        self.greater_is_better = kind != "regression"
+        smoothing = self.recipe.train.label_smoothing_factor
+        self.loss_of = {
+            "regression": squared_error,
+            "classification": cross_entropy(smoothing=smoothing),
+            "multilabel": binary_cross_entropy(smoothing=smoothing),
+        }[kind]
+        truth = self.validation.labels
+        if isinstance(truth, LabelSets) and not len(truth.ids.values):
+            raise DataError(
+                f"no validation row has a label, so that {self.metric_for_best} is undefined",
+                fix="give other rows for data.validation",
+            )
 
     def epoch(self, epoch: int) -> Sequence[Sequence[int]]:
         """Plans the batches of an epoch, the same for every method.
@@ -52,7 +76,7 @@ class Learner:
         return plan_epoch(self.train.lengths, self.recipe.train, epoch)
 
     def loss(self, ids: Sequence[int]) -> StepLoss:
-        """Computes cross-entropy over the labels, or the squared error of a regression.
+        """Computes cross-entropy over the classes or of each label, or a squared error.
 
         Args:
             ids: The examples.
@@ -64,13 +88,7 @@ class Learner:
         logits = self.model(batch.input_ids, batch.layout, batch.segment_ids)
         labels = batch.labels
         assert labels is not None, "training examples have labels"
-        sums: dict[str, float] = {}
-        if self.classifier.labels is None:
-            loss = F.mse_loss(logits[:, 0], labels, reduction="sum")
-        else:
-            smoothing = self.recipe.train.label_smoothing_factor
-            loss = F.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
-            sums["accuracy"] = float((logits.argmax(1) == labels).sum())
+        loss, sums = self.loss_of(logits, labels)
         return StepLoss(loss, len(ids), batch.layout.num_tokens, sums)
 
     def evaluate(self) -> dict[str, float]:
@@ -79,8 +97,11 @@ class Learner:
         Returns:
             The metrics of the task.
         """
-        scores = self.classifier.score(self.validation)
-        return {name: score.value for name, score in scores.items()}
+        truth = self.validation.labels
+        assert truth is not None, "validation examples have labels"
+        logits = self.classifier.logits(self.validation)
+        measures = self.classifier.decision.measures(logits, truth)
+        return {name: measure.plain() for name, measure in measures.items()}
 
 
 @dataclass

@@ -42,7 +42,7 @@ class Facts(Config):
     """
 
     format: Literal[1] = 1
-    kind: Literal["translation", "classification", "regression", "tagging"]
+    kind: Literal["translation", "classification", "multilabel", "regression", "tagging"]
     task: Text
     method: Literal["scratch", "lora", "full", "head", "published"]
     pairs: bool = False
@@ -59,7 +59,8 @@ class Facts(Config):
 
     @model_validator(mode="after")
     def _labels_fit_kind(self) -> "Facts":
-        if (self.kind in ("classification", "tagging")) != (len(self.labels) > 1):
+        named = self.kind in ("classification", "multilabel", "tagging")
+        if named != (len(self.labels) > 1):
             raise ValueError(f"{self.kind} with {len(self.labels)} labels")
         return self
 

@@ -1,4 +1,4 @@
-"""A fine-tuned encoder on strings: labels with probabilities, or numbers."""
+"""A fine-tuned encoder on strings: a label or several with probabilities, or numbers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float32
-from torch import Tensor
 
 from lowkey.data.batching import plan_evaluation_batches
 from lowkey.data.labelled import LabelledExamples
@@ -15,11 +14,10 @@ from lowkey.data.rows import Rows
 from lowkey.errors import DataError
 from lowkey.hf.bert import load_classifier, save_classifier
 from lowkey.hf.encoder_families import FAMILIES, EncoderNames
-from lowkey.metrics.classification import accuracy, f1_macro
 from lowkey.metrics.intervals import Score
-from lowkey.metrics.regression import mse, pearson, spearman
 from lowkey.models.config import EncoderFamily
 from lowkey.models.heads import SequenceClassifier
+from lowkey.pipelines.decisions import Decision, decision_of
 from lowkey.pipelines.encoder_pipeline import EncoderPipeline
 
 # Large enough that matrix products dominate, small enough for a laptop's memory.
@@ -28,6 +26,11 @@ BATCH_TOKENS = 8192
 
 class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
     """A classifier (or regressor) with its tokenizer and its labels."""
+
+    @property
+    def decision(self) -> Decision:
+        """What its logits mean."""
+        return decision_of(self.facts)
 
     @staticmethod
     def load_model(
@@ -66,12 +69,11 @@ class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
         Raises:
             CannotWriteError: If a file cannot be written.
         """
-        regression = self.facts.kind == "regression"
         save_classifier(
             self.model,
             folder,
             labels=self.facts.labels or ["score"],
-            problem_type="regression" if regression else "single_label_classification",
+            problem_type=self.decision.problem_type,
         )
 
     def examples(self, rows: Rows) -> LabelledExamples:
@@ -84,12 +86,16 @@ class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
             The examples.
 
         Raises:
-            DataError: If a label is none of the classes, or if the model wants pairs and gets
-                texts, or the other way round.
+            DataError: If a label is none of the classes, if the model wants pairs and gets texts,
+                or lists of labels and gets one each, or the other way round.
         """
         self._refuse_unpaired("text_pair" in rows.columns, rows.place)
         return LabelledExamples.from_rows(
-            rows, self.tokenizer, self.labels, max_length=self.facts.max_length
+            rows,
+            self.tokenizer,
+            self.labels,
+            sets=self.facts.kind == "multilabel",
+            max_length=self.facts.max_length,
         )
 
     def examples_of(
@@ -134,15 +140,12 @@ class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
             examples: Examples with labels.
 
         Returns:
-            accuracy and f1_macro; for a regression mse, pearson and spearman.
+            accuracy and f1_macro; for sets of labels f1_micro, f1_macro, exact_match and
+            average_precision; for a regression mse, pearson and spearman.
         """
-        logits, labels = self.logits(examples), examples.labels
-        assert labels is not None, "scoring needs labels"
-        if self.labels is None:
-            numbers = logits[:, 0]
-            return {f.__name__: f(numbers, labels) for f in (mse, pearson, spearman)}
-        guesses = logits.argmax(1)
-        return {f.__name__: f(guesses, labels) for f in (accuracy, f1_macro)}
+        assert examples.labels is not None, "scoring needs labels"
+        measures = self.decision.measures(self.logits(examples), examples.labels)
+        return {name: measure.score() for name, measure in measures.items()}
 
     def predict(
         self, texts: Sequence[str], pairs: Sequence[str] | None = None
@@ -154,7 +157,8 @@ class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
             pairs: The second text of each, if the model was trained on pairs.
 
         Returns:
-            ``{"label", "scores": {name: probability}}`` for each; ``{"score"}`` for a regression.
+            ``{"label", "scores": {name: probability}}`` for each; ``{"labels", "scores"}`` with a
+            list where a text has any number of labels; ``{"score"}`` for a regression.
 
         Raises:
             DataError: If the model wants pairs and gets texts, or the other way round.
@@ -162,10 +166,7 @@ class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
         self._refuse_unpaired(pairs is not None)
         if not texts:
             return []
-        logits = torch.from_numpy(self.logits(self.examples_of(texts, pairs)))
-        if self.labels is None:
-            return [{"score": value} for value in logits[:, 0].tolist()]
-        return [self._answer(row) for row in logits.softmax(1)]
+        return self.decision.answers(self.logits(self.examples_of(texts, pairs)))
 
     def _refuse_unpaired(self, paired: bool, place: str | None = None) -> None:
         if paired != self.facts.pairs:
@@ -174,8 +175,3 @@ class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
                 where=place,
                 fix=None if paired else 'give JSONL with "text" and "text_pair"',
             )
-
-    def _answer(self, probabilities: Tensor) -> dict[str, Any]:
-        names = self.facts.labels
-        scores = dict(zip(names, probabilities.tolist(), strict=True))
-        return {"label": names[int(probabilities.argmax())], "scores": scores}

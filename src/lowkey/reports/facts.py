@@ -11,6 +11,7 @@ from lowkey.reports.quantities import Unit
 
 _TITLES = {
     "accuracy": "Accuracy",
+    "average_precision": "Average precision",
     "bleu": "BLEU",
     "chrf": "chrF",
     "disk_bytes": "Size on disk",
@@ -18,6 +19,7 @@ _TITLES = {
     "entity_precision": "Precision of entities",
     "entity_recall": "Recall of entities",
     "f1_macro": "F1, macro",
+    "f1_micro": "F1, micro",
     "lr": "Learning rate",
     "matthews": "Matthews correlation",
     "mse": "Mean squared error",

@@ -12,6 +12,7 @@ from lowkey.reports.visible import one_line
 _PIPELINES = {
     "translation": "translation",
     "classification": "text-classification",
+    "multilabel": "text-classification",
     "regression": "text-classification",
     "tagging": "token-classification",
 }

@@ -39,6 +39,7 @@ _MOST_LETTERS = 400
 _KINDS = {
     "translation": "A Transformer that writes one sequence for another",
     "classification": "An encoder that chooses labels",
+    "multilabel": "An encoder that says which labels hold",
     "regression": "An encoder that gives a number",
     "tagging": "An encoder that tags words",
 }
