@@ -40,7 +40,7 @@ def rows_of(name):
 
 
 @pytest.mark.parametrize(
-    ("method", "rate", "low", "high"), [("lora", 0.02, 0.85, 1.0), ("head", 0.02, 0.0, 0.8)]
+    ("method", "rate", "low", "high"), [("lora", 0.005, 0.85, 1.0), ("head", 0.02, 0.0, 0.6)]
 )
 def test_the_words_that_bring_labels_are_learned(method, rate, low, high, labelled):
     write("train", tiny_tasks.multilabel_rows(400, seed=1))
