@@ -9,6 +9,7 @@ from lowkey.data.config import DataConfig, TokenizerConfig
 from lowkey.decoding.config import DecodeConfig
 from lowkey.experiments.streaming import refuse_endless
 from lowkey.lora.config import LoRAConfig
+from lowkey.models.config import Pooling
 from lowkey.models.sizes import TransformerSizes
 from lowkey.tracking.config import TrackerName
 from lowkey.training.config import TrainConfig
@@ -146,9 +147,12 @@ class BaseModel(Config):
     Attributes:
         path: A Hugging Face model folder, a Hub name, or ``package:NAME/FOLDER`` for a folder
             inside an installed Python package.
+        pooling: What the head reads of a text: "auto" what the encoder's family has, "first" its
+            first token, "mean" or "max" of all tokens.
     """
 
     path: str
+    pooling: Pooling = "auto"
 
 
 class FinetuneRecipe(Config):
@@ -201,6 +205,16 @@ class FinetuneRecipe(Config):
             raise ValueError(
                 "data.memory_map is for lowkey train; lowkey finetune holds its rows in memory"
                 " — leave it at auto"
+            )
+        if self.model.pooling != "auto" and self.task == "tag":
+            raise ValueError(
+                f"model.pooling {self.model.pooling} makes one vector of a text, and task tag needs"
+                " one for each word — leave it at auto"
+            )
+        if self.model.pooling != "auto" and (self.method, self.lora.bias) == ("lora", "all"):
+            raise ValueError(
+                f"lora.bias all takes in the head's, which with model.pooling {self.model.pooling}"
+                " stands outside the adapter — set it to lora_only"
             )
         if self.task in TASKS_TO_COME:
             raise ValueError(

@@ -89,7 +89,9 @@ def _prepare(
     device = runtime.resolve_device(recipe.train.device)
     dtype = runtime.resolve_precision(recipe.train.precision, device)
     generator = runtime.generator(recipe.train.seed, "weights")
-    model = kind.load_model(base, len(labels) if labels else 1, generator=generator)
+    options = {} if tags else {"pooling": recipe.model.pooling}
+    num_labels = len(labels) if labels else 1
+    model = kind.load_model(base, num_labels, generator=generator, **options)
     if labels is None:
         # From the mean on, the head has only differences to learn, whatever the scale.
         nn.init.constant_(model.classifier.bias, float(label_numbers(splits.train).mean()))
@@ -108,6 +110,7 @@ def _prepare(
         labels=list(labels.names) if labels else [],
         max_length=max_length,
         truncate=tags and recipe.data.truncate,
+        pooling=recipe.model.pooling,
         base_model=str(local.resolve()) if local.exists() else recipe.model.path,
         base_sha256=base_identity(base)["sha256"],
         environment=environment(device, dtype),

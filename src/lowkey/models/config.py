@@ -14,6 +14,7 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 Activation = Literal["relu", "gelu", "gelu_new", "silu"]
 Positions = Literal["sinusoidal", "learned", "rotary"]
 HeadActivation = Literal["tanh", "gelu", "relu"]
+Pooling = Literal["auto", "first", "mean", "max"]
 EncoderFamily = Literal["bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra"]
 
 

@@ -14,6 +14,7 @@ from lowkey.config import Config
 from lowkey.errors import DataError, MissingInputError
 from lowkey.files import read_json, write_json
 from lowkey.metrics.intervals import Score
+from lowkey.models.config import Pooling
 from lowkey.pipelines.decoding import Decoding
 
 FACTS_FILE = "lowkey.json"
@@ -32,6 +33,8 @@ class Facts(Config):
         labels: Names of the classes, in the order of the logits.
         max_length: Most tokens the model reads.
         truncate: Whether a tagger cuts longer sentences; else it refuses them.
+        pooling: What the head reads of a text: "auto" for what its family has; see
+            :class:`lowkey.models.heads.SequenceClassifier`.
         base_model: The pretrained model a part of the weights comes from; None if all are here.
         base_sha256: Hash of that model's weights file.
         decode: How sentences are decoded; None if none are.
@@ -49,6 +52,7 @@ class Facts(Config):
     labels: list[Text] = Field(default=[], max_length=100_000)
     max_length: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     truncate: bool = False
+    pooling: Pooling = "auto"
     base_model: Text | None = None
     base_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     decode: Decoding | None = None

@@ -12,13 +12,16 @@ from lowkey.data.batching import plan_evaluation_batches
 from lowkey.data.labelled import LabelledExamples
 from lowkey.data.rows import Rows
 from lowkey.errors import DataError
-from lowkey.hf.bert import load_classifier, save_classifier
+from lowkey.hf.bert import load_classifier, save_classifier, save_encoder
 from lowkey.hf.encoder_families import FAMILIES, EncoderNames
+from lowkey.hf.pooled import load_pooled, pooled_names
 from lowkey.metrics.intervals import Score
-from lowkey.models.config import EncoderFamily
+from lowkey.models.config import EncoderFamily, Pooling
 from lowkey.models.heads import SequenceClassifier
+from lowkey.pipelines.bundle import Facts
 from lowkey.pipelines.decisions import Decision, decision_of
 from lowkey.pipelines.encoder_pipeline import EncoderPipeline
+from lowkey.pipelines.head import save_head
 
 # Large enough that matrix products dominate, small enough for a laptop's memory.
 BATCH_TOKENS = 8192
@@ -34,7 +37,11 @@ class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
 
     @staticmethod
     def load_model(
-        folder: Path, num_labels: int, *, generator: torch.Generator | None = None
+        folder: Path,
+        num_labels: int,
+        *,
+        generator: torch.Generator | None = None,
+        pooling: Pooling = "auto",
     ) -> SequenceClassifier:
         """Loads the network; see :func:`lowkey.hf.bert.load_classifier`.
 
@@ -42,26 +49,44 @@ class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
             folder: A Hugging Face folder.
             num_labels: Outputs of the head.
             generator: Draws what is missing.
+            pooling: What the head reads of a text.
 
         Returns:
             The network.
         """
+        if pooling != "auto":
+            return load_pooled(folder, num_labels, pooling, generator=generator)
         return load_classifier(folder, num_labels, generator=generator)
 
     @staticmethod
-    def names(family: EncoderFamily) -> EncoderNames:
+    def names(family: EncoderFamily, pooling: Pooling = "auto") -> EncoderNames:
         """Names the modules of the network as other libraries do.
 
         Args:
             family: The family of its encoder.
+            pooling: What the head reads of a text.
 
         Returns:
             The names.
         """
-        return FAMILIES[family]
+        return FAMILIES[family] if pooling == "auto" else pooled_names(family)
+
+    @staticmethod
+    def options(facts: Facts) -> dict[str, Any]:
+        """Says what the head reads of a text.
+
+        Args:
+            facts: What the model is trained for.
+
+        Returns:
+            The ``pooling``.
+        """
+        return {"pooling": facts.pooling}
 
     def save_whole(self, folder: Path) -> None:
         """Writes the whole network as a folder that transformers loads; adapters must be merged.
+
+        Where transformers has no such head it is the encoder alone, the head in a file beside it.
 
         Args:
             folder: An existing folder.
@@ -69,6 +94,10 @@ class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
         Raises:
             CannotWriteError: If a file cannot be written.
         """
+        if self.facts.pooling != "auto":
+            save_encoder(self.model.encoder, folder)
+            save_head(self.model, folder)
+            return
         save_classifier(
             self.model,
             folder,

@@ -81,6 +81,19 @@ class EncoderPipeline(ABC, Generic[M, E]):
             The names.
         """
 
+    @staticmethod
+    def options(facts: Facts) -> dict[str, Any]:
+        """Says what of the facts decides which network it is, and what its modules are called.
+
+        Args:
+            facts: What the model is trained for.
+
+        Returns:
+            Further arguments of :meth:`load_model` and :meth:`names`.
+        """
+        del facts
+        return {}
+
     @abstractmethod
     def save_whole(self, folder: Path) -> None:
         """Writes the whole network as a folder that transformers loads; adapters must be merged.
@@ -157,16 +170,16 @@ class EncoderPipeline(ABC, Generic[M, E]):
         """
         facts = Facts.read(folder)
         num_labels = len(facts.labels) or 1
-        lora_config = None
+        lora_config, options = None, cls.options(facts)
         if facts.method == "full":
-            model = cls.load_model(folder, num_labels)
+            model = cls.load_model(folder, num_labels, **options)
         else:
-            model = cls.load_model(find_base(facts, folder, base), num_labels)
-            if facts.method == "lora":
-                family = cls.names(model.encoder.config.family).adapters
-                lora_config = load_adapter(model, folder, family)
-            else:
-                load_head(model, folder)
+            model = cls.load_model(find_base(facts, folder, base), num_labels, **options)
+        if facts.method == "lora":
+            family = cls.names(model.encoder.config.family, **options).adapters
+            lora_config = load_adapter(model, folder, family)
+        if facts.method == "head" or facts.pooling != "auto":
+            load_head(model, folder)
         model.compute_in(dtype).eval()
         return cls(model, TextTokenizer.load(folder), facts, device, lora_config)
 
@@ -191,6 +204,8 @@ class EncoderPipeline(ABC, Generic[M, E]):
     def save_adapter(self, folder: Path) -> None:
         """Writes the updates and the head as an adapter that peft loads.
 
+        A head that peft has no task for stands in a file of its own.
+
         Args:
             folder: An existing folder.
 
@@ -200,12 +215,17 @@ class EncoderPipeline(ABC, Generic[M, E]):
         """
         if self.lora_config is None:
             raise ValueError("the model is not adapted")
+        lora_config = self.lora_config
+        if self.facts.pooling != "auto":
+            save_head(self.model, folder)
+            lora_config = lora_config.model_copy(update={"modules_to_save": []})
+        family = self.model.encoder.config.family
         save_adapter(
             self.model,
             folder,
-            lora_config=self.lora_config,
+            lora_config=lora_config,
             base_name=self.facts.base_model or "",
-            family=self.names(self.model.encoder.config.family).adapters,
+            family=self.names(family, **self.options(self.facts)).adapters,
         )
 
     def save_tokenizer(self, folder: Path) -> None:

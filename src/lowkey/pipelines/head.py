@@ -11,18 +11,21 @@ _HEAD, _POOLER = ("transform.", "classifier."), "encoder.pooler."
 
 
 def save_head(model: SequenceClassifier | TokenClassifier, folder: Path) -> None:
-    """Writes what of a model is trained: its head, and a pooler that its base does not hold.
+    """Writes the head of a model, and a pooler that its base does not hold.
 
     Args:
-        model: A classifier of which no more than that is trained.
+        model: A classifier; of the pooler it is said by whether it is trained.
         folder: An existing folder.
 
     Raises:
         CannotWriteError: If the file cannot be written.
     """
-    write_tensors(
-        folder / HEAD_FILE, {n: p for n, p in model.named_parameters() if p.requires_grad}
-    )
+    kept = {
+        name: parameter
+        for name, parameter in model.named_parameters()
+        if name.startswith(_HEAD) or (name.startswith(_POOLER) and parameter.requires_grad)
+    }
+    write_tensors(folder / HEAD_FILE, kept)
 
 
 def load_head(model: SequenceClassifier | TokenClassifier, folder: Path) -> None:
