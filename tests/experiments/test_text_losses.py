@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from lowkey.experiments.text_losses import binary_cross_entropy, cross_entropy, squared_error
 
@@ -24,7 +26,7 @@ def theirs(problem_type, logits, truth):
     model = BertForSequenceClassification(config).eval()
     model.dropout = torch.nn.Identity()
     model.classifier = torch.nn.Identity()
-    model.bert.forward = lambda *_, **__: (None, logits)
+    model.bert.forward = lambda *_, **__: BaseModelOutputWithPooling(logits, logits)
     return model(input_ids=torch.ones(len(logits), 1, dtype=torch.long), labels=truth).loss
 
 
@@ -58,3 +60,19 @@ def test_smoothing_spreads_the_target():
     by_hand = -((1 - s) * (HOLDS * yes + (1 - HOLDS) * no) + s * (yes + no) / 2).mean(1).sum()
     total, _ = binary_cross_entropy(smoothing=s)(LOGITS, HOLDS)
     assert float(total) == pytest.approx(float(by_hand), abs=1e-5)
+
+
+def test_weights_are_those_of_torch():
+    weights = np.array([0.5, 2.0, 1.0, 3.0], dtype=np.float32)
+    found, _ = cross_entropy(smoothing=0.1, weights=weights)(LOGITS, CLASSES)
+    expected = torch.nn.CrossEntropyLoss(
+        torch.from_numpy(weights), reduction="sum", label_smoothing=0.1
+    )(LOGITS, CLASSES)
+    assert float(found) == pytest.approx(float(expected), abs=1e-5)
+    # For labels that hold or not, torch weighs a yes against a no: pos_weight.
+    both = np.stack([np.ones(4, dtype=np.float32), weights])
+    found, _ = binary_cross_entropy(smoothing=0.0, weights=both)(LOGITS, HOLDS)
+    expected = torch.nn.BCEWithLogitsLoss(pos_weight=torch.from_numpy(weights), reduction="sum")
+    assert float(found) == pytest.approx(float(expected(LOGITS, HOLDS)) / 4, abs=1e-5)
+    plain, _ = binary_cross_entropy(smoothing=0.0)(LOGITS, HOLDS)
+    assert float(plain) != pytest.approx(float(found))

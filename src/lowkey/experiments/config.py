@@ -7,9 +7,9 @@ from pydantic import Field, model_validator
 from lowkey.config import Config
 from lowkey.data.config import DataConfig, TokenizerConfig
 from lowkey.decoding.config import DecodeConfig
+from lowkey.experiments.encoder_config import BaseModel, EncoderTraining
 from lowkey.experiments.streaming import refuse_endless
 from lowkey.lora.config import LoRAConfig
-from lowkey.models.config import Pooling
 from lowkey.models.sizes import TransformerSizes
 from lowkey.tracking.config import TrackerName
 from lowkey.training.config import TrainConfig
@@ -141,20 +141,6 @@ class TranslationRecipe(Config):
         return self
 
 
-class BaseModel(Config):
-    """The pretrained encoder.
-
-    Attributes:
-        path: A Hugging Face model folder, a Hub name, or ``package:NAME/FOLDER`` for a folder
-            inside an installed Python package.
-        pooling: What the head reads of a text: "auto" what the encoder's family has, "first" its
-            first token, "mean" or "max" of all tokens.
-    """
-
-    path: str
-    pooling: Pooling = "auto"
-
-
 class FinetuneRecipe(Config):
     """What ``lowkey finetune`` reads: a pretrained encoder on the user's task.
 
@@ -167,6 +153,8 @@ class FinetuneRecipe(Config):
         lora: How to adapt it, for the method lora.
         train: How to train; ``learning_rate`` is 5e-4 for lora, 5e-5 for full and 1e-2 for head
             where the recipe does not say.
+        calibrate: Whether a temperature, and thresholds where labels are yes or no, are fitted on
+            the validation rows when the training is over.
         track: Where numbers go; jsonl always.
     """
 
@@ -175,7 +163,8 @@ class FinetuneRecipe(Config):
     data: DataConfig
     model: BaseModel
     lora: LoRAConfig = LoRAConfig()
-    train: TrainConfig = TrainConfig()
+    train: EncoderTraining = EncoderTraining()
+    calibrate: bool = False
     track: list[TrackerName] = Field(default=["jsonl", "tensorboard"])
 
     @model_validator(mode="before")

@@ -18,6 +18,8 @@ from lowkey.data.pair_tokenizer import refuse_other_size
 from lowkey.data.tags import tag_map
 from lowkey.data.tokenizer import TextTokenizer
 from lowkey.errors import ConfigError
+from lowkey.experiments.aftercare import care_for, refuse_calibration
+from lowkey.experiments.balance import refuse_unbalanced
 from lowkey.experiments.config import FinetuneRecipe
 from lowkey.experiments.learners import Learner, TagLearner, learner_of
 from lowkey.experiments.method import make_trainable
@@ -58,6 +60,8 @@ def finetune(recipe: FinetuneRecipe, out: Path, *, resume: bool = False) -> Fact
     runtime.set_threads(recipe.train.threads)
     splits = read_splits(recipe.data, columns_for(recipe.task), recipe.train.seed, progress.note)
     choice = choose_task(recipe.task, splits.given)
+    refuse_unbalanced(choice.task, recipe.train)
+    refuse_calibration(choice.task, recipe)
     progress.note(f"task: {choice.task} ({choice.reason})")
     learner = _prepare(recipe, splits, choice, progress.note)
     Course(recipe.train, learner)  # an impossible schedule is refused before anything is written
@@ -154,6 +158,13 @@ def _conclude(
     kind, device = type(learner.classifier), learner.classifier.device
     reloaded = kind.load(best, base=recipe.model.path, device=device)
     name, rows = splits.scored
+    notes: list[str] = []
+    if isinstance(learner, Learner) and isinstance(reloaded, TextClassifier):
+        notes = care_for(
+            learner, reloaded, recipe, steps=fit.step, scored=name, say=session.progress.note
+        )
+    for note in notes:
+        session.progress.warn(note)
     scores = reloaded.score_rows(rows)
     session.tracker.log(fit.step, {f"{name}/{k}": score.value for k, score in scores.items()})
     trainable = sum(p.numel() for p in learner.model.parameters() if p.requires_grad)
@@ -174,6 +185,8 @@ def _conclude(
             "metrics": as_metrics(scores),
             "counts": {**counts, "disk_bytes": folder_bytes(best)},
             "samples": label_samples(reloaded, rows),
+            "calibration": reloaded.facts.calibration,
+            "notes": notes,
         }
     )
     facts.write(best)

@@ -3,20 +3,18 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch.nn.functional as F
+import numpy as np
 from torch import nn
 
 from lowkey.data.label_sets import LabelSets
 from lowkey.data.labelled import LabelledExamples
+from lowkey.data.sampling import balanced_sample
 from lowkey.data.tagged import TaggedExamples
 from lowkey.errors import DataError
+from lowkey.experiments.balance import counts_of, is_skewed, note_on_skew
 from lowkey.experiments.config import FinetuneRecipe
 from lowkey.experiments.splits import Splits, plan_epoch
-from lowkey.experiments.text_losses import (
-    binary_cross_entropy,
-    cross_entropy,
-    squared_error,
-)
+from lowkey.experiments.text_losses import text_loss
 from lowkey.metrics.entities import entities, marks_entities
 from lowkey.pipelines.classifier import TextClassifier
 from lowkey.pipelines.tagger import Tagger
@@ -48,15 +46,15 @@ class Learner:
             DataError: If that metric is undefined for want of labels.
         """
         self.model: nn.Module = self.classifier.model
-        kind = self.classifier.facts.kind
+        kind, train = self.classifier.facts.kind, self.recipe.train
         self.metric_for_best = _USUAL_METRICS[kind]
         self.greater_is_better = kind != "regression"
-        smoothing = self.recipe.train.label_smoothing_factor
-        self.loss_of = {
-            "regression": squared_error,
-            "classification": cross_entropy(smoothing=smoothing),
-            "multilabel": binary_cross_entropy(smoothing=smoothing),
-        }[kind]
+        given = self.train.labels
+        assert given is not None, "training examples have labels"
+        self.counts = counts_of(given, len(self.classifier.facts.labels))
+        if self.counts is not None and is_skewed(self.counts):
+            self.metric_for_best = "f1_macro"
+        self.loss_of = text_loss(given, train, self.counts)
         truth = self.validation.labels
         if isinstance(truth, LabelSets) and not len(truth.ids.values):
             raise DataError(
@@ -73,7 +71,14 @@ class Learner:
         Returns:
             The examples of each batch.
         """
-        return plan_epoch(self.train.lengths, self.recipe.train, epoch)
+        train, lengths = self.recipe.train, self.train.lengths
+        if train.sampling == "uniform":
+            return plan_epoch(lengths, train, epoch)
+        classes = self.train.labels
+        assert isinstance(classes, np.ndarray), "each text has a class"
+        drawn = balanced_sample(classes, seed=train.seed, epoch=epoch)
+        plan = plan_epoch(lengths[drawn], train, epoch)
+        return plan.numbered(lambda places: drawn[places].tolist())
 
     def loss(self, ids: Sequence[int]) -> StepLoss:
         """Computes cross-entropy over the classes or of each label, or a squared error.
@@ -132,8 +137,11 @@ class TagLearner:
         self.metric_for_best = "entity_f1" if spans else "f1_macro"
         self.greater_is_better = True
         chosen = self.recipe.train.metric_for_best_model or self.metric_for_best
-        tags = self.validation.tags
+        tags, given = self.validation.tags, self.train.tags
         assert tags is not None, "validation sentences have tags"
+        assert given is not None, "training sentences have tags"
+        counts = np.bincount(given.values, minlength=len(names))
+        self.loss_of = text_loss(given.values.astype(np.int64), self.recipe.train, counts)
         if spans and chosen != "accuracy" and not entities([names[i] for i in tags.values]):
             raise DataError(
                 f"no validation sentence holds an entity, so that {chosen} is undefined",
@@ -164,9 +172,7 @@ class TagLearner:
         logits = self.model(batch.input_ids, batch.layout, batch.first)
         tags = batch.tags
         assert tags is not None, "training sentences have tags"
-        smoothing = self.recipe.train.label_smoothing_factor
-        loss = F.cross_entropy(logits, tags, reduction="sum", label_smoothing=smoothing)
-        sums = {"accuracy": float((logits.argmax(1) == tags).sum())}
+        loss, sums = self.loss_of(logits, tags)
         return StepLoss(loss, len(tags), batch.layout.num_tokens, sums)
 
     def evaluate(self) -> dict[str, float]:
@@ -210,10 +216,14 @@ def learner_of(
                 say(note)
         return TagLearner(pipeline, tagged["train"], tagged["validation"], recipe)
     labelled = {name: pipeline.examples(part) for name, part in rows.items()}
+    learner = Learner(pipeline, labelled["train"], labelled["validation"], recipe)
+    if learner.counts is not None and is_skewed(learner.counts):
+        names, metric, count = pipeline.facts.labels, learner.metric_for_best, len(splits.train)
+        say(note_on_skew(names, learner.counts, count, recipe.train, metric))
     for name, part in labelled.items():
         if part.num_truncated and name != "test":
             say(
                 f"note: {part.truncated_share:.1%} of the {name} texts are longer than"
                 f" {pipeline.facts.max_length} tokens and are cut"
             )
-    return Learner(pipeline, labelled["train"], labelled["validation"], recipe)
+    return learner

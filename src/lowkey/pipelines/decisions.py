@@ -32,6 +32,9 @@ class Decision(ABC):
 
     def __init__(self, facts: Facts):
         self.names = facts.labels
+        calibration = facts.calibration
+        self.temperature = calibration.temperature if calibration else 1.0
+        self.thresholds = calibration.thresholds if calibration else []
 
     @abstractmethod
     def choose(self, logits: Logits) -> Shaped[np.ndarray, "rows ..."]:
@@ -105,7 +108,7 @@ class Numbers(Decision):
 
 
 class Classes(Decision):
-    """One of several classes: the likeliest."""
+    """One of several classes: the likeliest, or of two the second from its threshold on."""
 
     problem_type = "single_label_classification"
 
@@ -118,10 +121,12 @@ class Classes(Decision):
         Returns:
             Numbers that add up to 1 in each row.
         """
-        return torch.from_numpy(logits).softmax(1).numpy()
+        return (torch.from_numpy(logits) / self.temperature).softmax(1).numpy()
 
     def choose(self, logits: Logits) -> Shaped[np.ndarray, " rows"]:
         """Gives the ids of the classes."""
+        if self.thresholds:
+            return (self.probabilities(logits)[:, 1] >= self.thresholds[0]).astype(int)
         return logits.argmax(1)
 
     def measures(self, logits: Logits, truth: Truth) -> dict[str, Measure]:
@@ -141,7 +146,7 @@ class Classes(Decision):
 
 
 class SetsOfLabels(Decision):
-    """Any number of labels: each that is likelier than not."""
+    """Any number of labels: each that is likelier than not, or at its threshold."""
 
     problem_type = "multi_label_classification"
 
@@ -154,11 +159,11 @@ class SetsOfLabels(Decision):
         Returns:
             Numbers from 0 to 1, each by itself.
         """
-        return torch.from_numpy(logits).sigmoid().numpy()
+        return (torch.from_numpy(logits) / self.temperature).sigmoid().numpy()
 
     def choose(self, logits: Logits) -> Shaped[np.ndarray, "rows labels"]:
         """Says which labels hold."""
-        return self.probabilities(logits) >= 0.5
+        return self.probabilities(logits) >= np.array(self.thresholds or [0.5])
 
     def measures(self, logits: Logits, truth: Truth) -> dict[str, Measure]:
         """Gives f1_micro, f1_macro, exact_match and average_precision."""

@@ -46,6 +46,7 @@ def model_card(facts: Facts, *, name: str, library: str = "lowkey", merged: bool
         labels = ", ".join(_plain(label) for label in facts.labels[:_MOST_LABELS])
         more = len(facts.labels) - _MOST_LABELS
         lines += [f"Labels: {labels}" + (f" and {more} more." if more > 0 else "."), ""]
+    lines += [line for note in _to_know(facts) for line in (_plain(note), "")]
     if facts.metrics:
         lines += ["| score | value | 95 % interval | examples |", "|---|---|---|---|"]
         for key, score in facts.metrics.items():
@@ -56,6 +57,28 @@ def model_card(facts: Facts, *, name: str, library: str = "lowkey", merged: bool
         lines.append("")
     lines.append("Made with lowkey.")
     return f"---\n{header}---\n\n" + "\n".join(lines) + "\n"
+
+
+def _to_know(facts: Facts) -> list[str]:
+    """Says what the weights alone do not."""
+    notes = [note[:1].upper() + note[1:] for note in facts.notes]
+    if facts.pooling not in ("", "auto"):
+        which = "first" if facts.pooling == "first" else f"{facts.pooling} of the"
+        notes.append(
+            f"The classifier reads the {which} last hidden state{'' if which == 'first' else 's'}"
+            " of a text, without a pooler."
+        )
+    found = facts.calibration
+    if found is not None:
+        names = facts.labels[-1:] if len(found.thresholds) == 1 else facts.labels
+        pairs = list(zip(names, found.thresholds, strict=False))
+        each = ", ".join(f"{name} from {value:.3g} on" for name, value in pairs[:_MOST_LABELS])
+        notes.append(
+            f"Divide the logits by {found.temperature:.3g} for probabilities that can be taken at"
+            f" their word{f'; labels hold: {each}' if each else ''}. Fitted on {found.rows}"
+            " validation rows."
+        )
+    return notes
 
 
 def _header(facts: Facts, name: str, library: str, is_adapter: bool) -> dict[str, Any]:
