@@ -53,10 +53,9 @@ def test_skewed_labels_choose_the_best_step_by_macro_f1(folder, monkeypatch):
     write("train", rows)
     write("dev", tiny_tasks.multilabel_rows(32, seed=2))
     finetune(finetuning(), Path("even"))
-    write(
-        "train",
-        [row | {"label": [*row["label"], *["rare"] * (i < 4)]} for i, row in enumerate(rows)],
-    )
+    for row in rows[:4]:
+        row["label"].append("rare")
+    write("train", rows)
     finetune(finetuning(), Path("skewed"))
     assert [learner.metric_for_best for learner in learners] == ["f1_micro", "f1_macro"]
 
@@ -72,7 +71,7 @@ def test_balanced_weights_and_samples_reach_the_loss_and_the_batches(rare, monke
     }.items():
         with monkeypatch.context() as patch:
             batches = record_batches(patch, room)
-            finetune(finetuning("train.max_steps=7", *settings), Path(name))
+            finetune(finetuning("train.max_steps=8", *settings), Path(name))
         seen[name] = batches
     assert seen["plain"] == seen["weights"]
     assert seen["samples"] == seen["again"] != seen["plain"]
@@ -98,7 +97,7 @@ def test_what_is_calibrated_is_kept_used_and_shown(rare, capsys):
     assert Facts.read(RUN / "best").calibration == found
     # The same weights, another line between the classes; and never fitted on test rows.
     assert facts.metrics != plain.metrics
-    assert facts.notes == plain.notes == []
+    assert facts.notes == []
     write("test", tiny_tasks.labelled_rows(40, seed=4))
     assert finetune(finetuning(*settings, "calibrate=true"), Path("other")).calibration == found
     pipeline = load(RUN, device="cpu")
@@ -123,14 +122,11 @@ def test_scores_that_are_flattered_by_thresholds_say_so(folder):
 
 def test_a_collapse_is_told_with_its_likeliest_cause(rare, capsys):
     few = finetune(finetuning("train.learning_rate=1e-9"), Path("few"))
-    assert (
-        few.notes
-        == [
-            'the model has collapsed: all 32 validation rows are said to be "negative";'
-            " 2 steps are few — raise train.num_train_epochs, or train.max_steps"
-        ]
-        or 'said to be "positive"' in few.notes[0]
-    )
+    assert few.notes == [
+        'the model has collapsed: all 32 validation rows are said to be "negative";'
+        " 2 steps are few and the labels are skewed — raise train.num_train_epochs or"
+        " train.max_steps, set train.class_weight: balanced"
+    ]
     assert "the model has collapsed" in " ".join(capsys.readouterr().err.split())
     settings = ["train.max_steps=100", "train.eval_steps=100", "train.learning_rate=1e-9"]
     small = ["train.per_device_train_batch_size=2", *settings]
@@ -143,7 +139,7 @@ def test_a_collapse_is_told_with_its_likeliest_cause(rare, capsys):
     ).notes
     assert head.endswith("may be too low — try train.learning_rate: 3e-09")
     report = (Path("head") / "report.html").read_text(encoding="utf-8")
-    assert "The model has collapsed" in report or "the model has collapsed" in report
+    assert "the model has collapsed" in report
 
 
 def test_no_label_for_any_text_is_a_collapse_too(folder):
