@@ -4,14 +4,12 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from lowkey.data.flat import FlatSequences
 from lowkey.data.label_sets import LabelSets
-from lowkey.errors import ConfigError
 from lowkey.experiments.balance import (
     balanced_weights,
     counts_of,
     is_skewed,
     label_weights,
     note_on_skew,
-    refuse_unbalanced,
 )
 from lowkey.experiments.encoder_config import EncoderTraining
 
@@ -60,23 +58,3 @@ def test_what_is_said_of_skewed_classes():
     )
     assert note(class_weight="balanced").endswith("chosen by f1_macro, in which all count alike")
     assert "chosen by accuracy, as asked for;" in note(metric_for_best_model="accuracy")
-
-
-@pytest.mark.parametrize(
-    ("task", "train", "message"),
-    [
-        (
-            "regress",
-            {"class_weight": "balanced"},
-            "train.class_weight weighs classes, and the task",
-        ),
-        ("regress", {"sampling": "balanced"}, "and task regress has none — set it to uniform"),
-        ("multilabel", {"sampling": "balanced"}, "set it to uniform, and train.class_weight: bal"),
-        ("tag", {"sampling": "balanced"}, "train.sampling: balanced draws rows by their one class"),
-    ],
-)
-def test_what_has_no_classes_is_not_balanced(task, train, message):
-    with pytest.raises(ConfigError) as caught:
-        refuse_unbalanced(task, EncoderTraining(**train))
-    assert message in str(caught.value)
-    refuse_unbalanced("classify", EncoderTraining(**train))

@@ -71,7 +71,7 @@ def test_what_the_weights_do_not_say_stands_in_the_card() -> None:
     assert "The model has collapsed" in body
     assert "The classifier reads the mean of the last hidden states of a text" in body
     assert "Divide the logits by 1.5 for probabilities" in body
-    assert "labels hold: positive from 0.25 on. Fitted on 300 validation rows." in body
+    assert "labels hold\\: positive from 0.25 on. Fitted on 300 validation rows." in body
     for plain in (FACTS, replace(FACTS, pooling="auto")):
         _, body = parts(model_card(plain, name="x"))
         assert not any(word in body for word in ("Divide", "classifier reads", "collapsed"))

@@ -18,8 +18,8 @@ from lowkey.data.rows import Rows
 from lowkey.data.sources import read_rows
 from lowkey.data.tags import tag_ids, tag_map
 from lowkey.errors import ConfigError
-from lowkey.experiments.balance import refuse_unbalanced
 from lowkey.experiments.config import FinetuneRecipe, TranslationRecipe
+from lowkey.experiments.encoder_config import refuse_calibration, refuse_unbalanced
 from lowkey.experiments.task import choose_task, columns_for
 from lowkey.files import MIB
 from lowkey.hf.config import read_config
@@ -101,6 +101,7 @@ def _refuse_what_is_not_there(recipe: FinetuneRecipe | TranslationRecipe) -> Non
     task = choose_task(recipe.task, splits["train"]).task if "train" in splits else "regress"
     if "train" in splits:
         refuse_unbalanced(task, recipe.train)
+        refuse_calibration(task, recipe.calibrate)
     if task == "tag":
         tags = tag_map(splits["train"], recipe.data.labels)
         for rows in splits.values():

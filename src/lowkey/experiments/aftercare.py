@@ -2,30 +2,11 @@
 
 from collections.abc import Callable
 
-from lowkey.errors import ConfigError
 from lowkey.experiments.collapse import collapse_note
 from lowkey.experiments.config import FinetuneRecipe
 from lowkey.experiments.learners import Learner
 from lowkey.pipelines.calibration import calibrated
 from lowkey.pipelines.classifier import TextClassifier
-
-
-def refuse_calibration(task: str, recipe: FinetuneRecipe) -> None:
-    """Refuses to calibrate what gives no probabilities of whole texts.
-
-    Args:
-        task: The task, as it was found.
-        recipe: What is asked for.
-
-    Raises:
-        ConfigError: If it is to be calibrated and cannot.
-    """
-    if recipe.calibrate and task in ("regress", "tag"):
-        raise ConfigError(
-            f"calibrate: true fits probabilities of classes or labels of texts, and task {task}"
-            " has none",
-            fix="set it to false",
-        )
 
 
 def care_for(

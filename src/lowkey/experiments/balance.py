@@ -7,33 +7,10 @@ from jaxtyping import Float32, Int64
 
 from lowkey.data.label_sets import LabelSets
 from lowkey.data.labelled import Truth
-from lowkey.errors import ConfigError, shown
+from lowkey.errors import shown
 from lowkey.experiments.encoder_config import EncoderTraining
 
 Counts = Int64[np.ndarray, " classes"]
-
-
-def refuse_unbalanced(task: str, train: EncoderTraining) -> None:
-    """Refuses to balance what has no classes.
-
-    Args:
-        task: The task, as it was found.
-        train: The section ``train`` of the recipe.
-
-    Raises:
-        ConfigError: If weights or samples by class are asked for and cannot be had.
-    """
-    if task == "regress" and train.class_weight != "none":
-        raise ConfigError(
-            "train.class_weight weighs classes, and the task is to give a number (regress)",
-            fix="set it to none",
-        )
-    if task in ("regress", "multilabel", "tag") and train.sampling != "uniform":
-        raise ConfigError(
-            f"train.sampling: balanced draws rows by their one class, and task {task} has none",
-            fix="set it to uniform"
-            + ("" if task == "regress" else ", and train.class_weight: balanced"),
-        )
 
 
 def counts_of(truth: Truth, num_labels: int) -> Counts | None:

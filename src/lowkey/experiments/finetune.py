@@ -18,9 +18,9 @@ from lowkey.data.pair_tokenizer import refuse_other_size
 from lowkey.data.tags import tag_map
 from lowkey.data.tokenizer import TextTokenizer
 from lowkey.errors import ConfigError
-from lowkey.experiments.aftercare import care_for, refuse_calibration
-from lowkey.experiments.balance import refuse_unbalanced
+from lowkey.experiments.aftercare import care_for
 from lowkey.experiments.config import FinetuneRecipe
+from lowkey.experiments.encoder_config import refuse_calibration, refuse_unbalanced
 from lowkey.experiments.learners import Learner, TagLearner, learner_of
 from lowkey.experiments.method import make_trainable
 from lowkey.experiments.samples import label_samples
@@ -61,7 +61,7 @@ def finetune(recipe: FinetuneRecipe, out: Path, *, resume: bool = False) -> Fact
     splits = read_splits(recipe.data, columns_for(recipe.task), recipe.train.seed, progress.note)
     choice = choose_task(recipe.task, splits.given)
     refuse_unbalanced(choice.task, recipe.train)
-    refuse_calibration(choice.task, recipe)
+    refuse_calibration(choice.task, recipe.calibrate)
     progress.note(f"task: {choice.task} ({choice.reason})")
     learner = _prepare(recipe, splits, choice, progress.note)
     Course(recipe.train, learner)  # an impossible schedule is refused before anything is written
