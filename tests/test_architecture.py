@@ -41,6 +41,7 @@ ACROSS_MODULES = {
     "hf/test_hostile.py",
     "hf/test_presets.py",
     "experiments/test_families.py",
+    "experiments/test_rerank_options.py",
     "experiments/test_lora_options.py",
     "experiments/test_multilabel.py",
     "experiments/test_pooling.py",

@@ -12,7 +12,9 @@ from experiments.tasks import finetuning, record_learners
 from lowkey.errors import ConfigError
 from lowkey.experiments import finetune as room
 from lowkey.experiments.export import export
+from lowkey.experiments.extract import extract
 from lowkey.experiments.finetune import finetune
+from lowkey.experiments.rerank import rerank
 from lowkey.pipelines.load import load
 
 TEXTS = ["the film is great", "b dull a", "not very good", "a"]
@@ -69,9 +71,20 @@ def test_other_libraries_are_told_what_they_cannot_open(folder):
     for form in ("merged", "peft"):
         with pytest.raises(ConfigError, match="transformers has no class — open it with lowkey"):
             export(Path("full"), format=form, out=Path("whole"))
+    with pytest.raises(ConfigError, match="model.pooling: mean, whose head stands in no adapter"):
+        extract("bert", Path("full"), rank=2, out=Path("part"))
     # What lies in the bundle is an encoder, which transformers takes for no classifier.
     config = json.loads(Path("full/best/config.json").read_text())
     assert config["architectures"] == ["BertModel"]
+
+
+def test_a_smaller_rank_keeps_the_head_where_it_is(folder):
+    facts = finetune(finetuning("train.max_steps=2", "model.pooling=mean"), RUN)
+    rerank(RUN, rank=8, out=Path("same"), device="cpu", score=False)
+    before, after = (load(path, device="cpu") for path in (RUN, Path("same")))
+    for one, other in zip(before.predict(TEXTS), after.predict(TEXTS), strict=True):
+        assert one["scores"] == pytest.approx(other["scores"], abs=1e-5)
+    assert after.facts.counts["trainable_parameters"] == facts.counts["trainable_parameters"]
 
 
 @pytest.mark.parametrize(

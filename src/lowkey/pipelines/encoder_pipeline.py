@@ -179,7 +179,7 @@ class EncoderPipeline(ABC, Generic[M, E]):
             family = cls.names(model.encoder.config.family, **options).adapters
             lora_config = load_adapter(model, folder, family)
         if facts.method == "head" or facts.pooling != "auto":
-            load_head(model, folder)
+            load_head(model, folder, freeze=facts.method == "head")
         model.compute_in(dtype).eval()
         return cls(model, TextTokenizer.load(folder), facts, device, lora_config)
 

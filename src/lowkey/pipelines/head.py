@@ -28,12 +28,15 @@ def save_head(model: SequenceClassifier | TokenClassifier, folder: Path) -> None
     write_tensors(folder / HEAD_FILE, kept)
 
 
-def load_head(model: SequenceClassifier | TokenClassifier, folder: Path) -> None:
-    """Puts the head of a bundle on its base, and freezes the rest.
+def load_head(
+    model: SequenceClassifier | TokenClassifier, folder: Path, *, freeze: bool = True
+) -> None:
+    """Puts the head of a bundle on its base.
 
     Args:
         model: The base; changed in place.
         folder: The bundle.
+        freeze: Whether all else is frozen.
 
     Raises:
         MissingInputError: If the file is not there.
@@ -48,4 +51,4 @@ def load_head(model: SequenceClassifier | TokenClassifier, folder: Path) -> None
         raise DataError(f"holds {shown(found, 200)}, the model needs {shapes}", where=str(path))
     model.load_state_dict(read_tensors(path), strict=False)
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name in found)
+        parameter.requires_grad_(name in found or (parameter.requires_grad and not freeze))
