@@ -71,7 +71,7 @@ def test_other_libraries_are_told_what_they_cannot_open(folder):
     for form in ("merged", "peft"):
         with pytest.raises(ConfigError, match="transformers has no class — open it with lowkey"):
             export(Path("full"), format=form, out=Path("whole"))
-    with pytest.raises(ConfigError, match="model.pooling: mean, whose head stands in no adapter"):
+    with pytest.raises(ConfigError, match=r"model\.pooling: mean, whose head stands in no adapter"):
         extract("bert", Path("full"), rank=2, out=Path("part"))
     # What lies in the bundle is an encoder, which transformers takes for no classifier.
     config = json.loads(Path("full/best/config.json").read_text())

@@ -64,7 +64,8 @@ def extract(
 
     Raises:
         ConfigError: If the two are of different shapes or the same, if tuned is no full
-            fine-tune, or one whose head no adapter holds, if there is no such rank or target, or if the folder holds something.
+            fine-tune, or one whose head no adapter holds, if there is no such rank or target, or
+            if the folder holds something.
         DataError: If tuned was trained from another base.
         LowkeyError: If a model is not usable, or the folder cannot be written.
     """

@@ -64,18 +64,15 @@ def _to_know(facts: Facts) -> list[str]:
     """Says what the weights alone do not."""
     notes = [note[:1].upper() + note[1:] for note in facts.notes]
     if facts.pooling not in ("", "auto"):
-        which = "first" if facts.pooling == "first" else f"{facts.pooling} of the"
-        notes.append(
-            f"The classifier reads the {one_line(which)} last hidden state{'' if which == 'first' else 's'}"
-            " of a text, without a pooler."
+        states = {"first": "first last hidden state"}.get(
+            facts.pooling, f"{one_line(facts.pooling)} of the last hidden states"
         )
+        notes.append(f"The classifier reads the {states} of a text, without a pooler.")
     found = facts.calibration
     if found is not None:
         names = facts.labels[-1:] if len(found.thresholds) == 1 else facts.labels
-        pairs = list(zip(names, found.thresholds, strict=False))
-        each = ", ".join(
-            f"{one_line(name, 40)} from {value:.3g} on" for name, value in pairs[:_MOST_LABELS]
-        )
+        pairs = list(zip(names, found.thresholds, strict=False))[:_MOST_LABELS]
+        each = ", ".join(f"{one_line(name, 40)} from {value:.3g} on" for name, value in pairs)
         notes.append(
             f"Divide the logits by {found.temperature:.3g} for probabilities that can be taken at"
             f" their word{f'; labels hold: {each}' if each else ''}. Fitted on {found.rows}"
