@@ -1,6 +1,9 @@
 """Lists of labels: which there are, their ids, and the ways such a column is wrong."""
 
+import json
+
 import numpy as np
+import pyarrow.parquet
 import pytest
 from sklearn.preprocessing import MultiLabelBinarizer
 
@@ -9,6 +12,7 @@ from lowkey.data.label_lists import holds_lists, refuse_lists
 from lowkey.data.label_sets import LabelSets, label_set_map
 from lowkey.data.labels import LabelMap, detect_task, label_numbers
 from lowkey.data.rows import select_rows
+from lowkey.data.sources import read_rows
 from lowkey.data.table import table_of_records
 from lowkey.errors import DataError
 
@@ -113,3 +117,21 @@ def test_rows_of_two_kinds_are_refused(labels, message):
     with pytest.raises(DataError) as caught:
         rows_of(labels)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "json", "parquet"])
+def test_lists_come_out_of_every_format_that_holds_them(ending, tmp_path):
+    records = [{"text": "a", "labels": ["x", "y"]}, {"text": "b", "labels": []}]
+    path = tmp_path / f"rows.{ending}"
+    if ending == "parquet":
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(records), path)
+    elif ending == "json":
+        path.write_text(json.dumps(records))
+    else:
+        path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    rows = read_rows(str(path), DataConfig(), ("text", "label"), key="data.train")
+    assert rows.column("label") == [["x", "y"], []]
+    assert LabelSets.from_rows(rows, LabelMap(["x", "y"])).table.tolist() == [
+        [True] * 2,
+        [False] * 2,
+    ]
