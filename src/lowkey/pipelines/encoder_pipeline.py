@@ -4,14 +4,15 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import torch
+from jaxtyping import Float32
 
 from lowkey.data.labelled import LabelledExamples
 from lowkey.data.labels import LabelMap
 from lowkey.data.rows import Rows
 from lowkey.data.tagged import TaggedExamples
 from lowkey.data.tokenizer import TextTokenizer
-from lowkey.files import write_json
 from lowkey.hf.adapter import load_adapter, save_adapter
 from lowkey.hf.encoder_families import EncoderNames
 from lowkey.lora.config import LoRAConfig
@@ -21,8 +22,6 @@ from lowkey.models.heads import SequenceClassifier, TokenClassifier
 from lowkey.pipelines.base_model import find_base
 from lowkey.pipelines.bundle import Facts
 from lowkey.pipelines.head import load_head, save_head
-
-_PADDING = ("[PAD]", "<pad>")
 
 M = TypeVar("M", SequenceClassifier, TokenClassifier)
 E = TypeVar("E", LabelledExamples, TaggedExamples)
@@ -128,6 +127,17 @@ class EncoderPipeline(ABC, Generic[M, E]):
 
         Returns:
             The metrics of its task.
+        """
+
+    @abstractmethod
+    def logits(self, examples: E) -> Float32[np.ndarray, "outputs labels"]:
+        """Computes what the head says.
+
+        Args:
+            examples: Tokenized texts.
+
+        Returns:
+            A row of logits for each text, or for each word.
         """
 
     def score_rows(self, rows: Rows) -> dict[str, Score]:
@@ -238,10 +248,4 @@ class EncoderPipeline(ABC, Generic[M, E]):
             CannotWriteError: If a file cannot be written.
         """
         self.tokenizer.save(folder)
-        # Left to itself, transformers takes the tokenizer of a BERT for one that lower-cases.
-        settings = {"tokenizer_class": "PreTrainedTokenizerFast"}
-        tokens = self.tokenizer.tokens(range(self.tokenizer.vocab_size))
-        for padding in _PADDING:
-            if padding in tokens:
-                settings["pad_token"] = padding
-        write_json(folder / "tokenizer_config.json", settings)
+        self.tokenizer.save_settings(folder)
