@@ -212,9 +212,7 @@ class EncoderPipeline(ABC, Generic[M, E]):
         self.facts.write(folder)
 
     def save_adapter(self, folder: Path) -> None:
-        """Writes the updates and the head as an adapter that peft loads.
-
-        A head that peft has no task for stands in a file of its own.
+        """Writes updates and head as an adapter for peft; a head it has no task for, beside it.
 
         Args:
             folder: An existing folder.
