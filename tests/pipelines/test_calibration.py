@@ -118,6 +118,8 @@ def test_each_label_gets_its_own_threshold():
     assert orders[0] == orders[1]
     said = after.answers(logits[:9])
     assert [one["labels"] for one in said] == after.outputs(logits[:9])
+    assert list(said[0]["scores"].values()) == pytest.approx(sure[0])
+    assert found.error_after < found.error_before
 
 
 @pytest.mark.parametrize(

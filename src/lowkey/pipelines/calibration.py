@@ -81,7 +81,7 @@ def fit_temperature(logits: Logits, truth: Shaped[np.ndarray, "rows ..."]) -> fl
         optimizer.zero_grad()
         value = loss(log_temperature)
         value.backward()
-        return float(value)
+        return float(value.detach())
 
     with torch.enable_grad():
         optimizer.step(closure)
