@@ -10,6 +10,7 @@ from typing import TypeVar
 from lowkey.config import load_recipe
 from lowkey.data.config import DataConfig
 from lowkey.data.existing_tokenizer import existing_tokenizer
+from lowkey.data.label_sets import LabelSets, label_set_map
 from lowkey.data.labels import LabelMap
 from lowkey.data.parallel_files import parallel_names
 from lowkey.data.places import FORMATS
@@ -18,6 +19,7 @@ from lowkey.data.sources import read_rows
 from lowkey.data.tags import tag_ids, tag_map
 from lowkey.errors import ConfigError
 from lowkey.experiments.config import FinetuneRecipe, TranslationRecipe
+from lowkey.experiments.encoder_config import refuse_calibration, refuse_unbalanced
 from lowkey.experiments.task import choose_task, columns_for
 from lowkey.files import MIB
 from lowkey.hf.config import read_config
@@ -97,10 +99,17 @@ def _refuse_what_is_not_there(recipe: FinetuneRecipe | TranslationRecipe) -> Non
         return
     splits = _read_quick(recipe.data, columns_for(recipe.task))
     task = choose_task(recipe.task, splits["train"]).task if "train" in splits else "regress"
+    if "train" in splits:
+        refuse_unbalanced(task, recipe.train)
+        refuse_calibration(task, recipe.calibrate)
     if task == "tag":
         tags = tag_map(splits["train"], recipe.data.labels)
         for rows in splits.values():
             tag_ids(rows, tags)
+    elif task == "multilabel":
+        labels = label_set_map(splits["train"], recipe.data.labels)
+        for rows in splits.values():
+            LabelSets.from_rows(rows, labels)
     elif task != "regress":
         labels = LabelMap.from_rows(splits["train"], recipe.data.labels)
         for rows in splits.values():

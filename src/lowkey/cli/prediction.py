@@ -176,6 +176,9 @@ def _in_words(answer: dict[str, Any]) -> str:
         return escaped(tags_in_words(answer["tokens"], answer["tags"]))
     if "label" in answer:
         return f"{escaped(answer['label'])}  {answer['scores'][answer['label']]:.3f}"
+    if "labels" in answer:
+        named = (f"{escaped(name)} {answer['scores'][name]:.3f}" for name in answer["labels"])
+        return ", ".join(named) or "(none)"
     if "text" not in answer:
         return f"{answer['score']:.4g}"
     return "\n".join(

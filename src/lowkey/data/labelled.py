@@ -9,10 +9,14 @@ from jaxtyping import Float, Float32, Int64, Integer, Shaped, UInt8
 from torch import Tensor
 
 from lowkey.data.flat import FlatSequences
+from lowkey.data.label_sets import LabelSets
 from lowkey.data.labels import LabelMap, label_numbers
 from lowkey.data.rows import Rows
 from lowkey.data.tokenizer import TextTokenizer
 from lowkey.nn.layout import SequenceLayout
+
+Truth = Int64[np.ndarray, " examples"] | Float32[np.ndarray, " examples"] | LabelSets
+"""The id of the class of each example; its number, for regression; or its labels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,13 +27,19 @@ class LabelledBatch:
         input_ids: The token ids of all sentences, end to end.
         layout: Where each sentence lies.
         segment_ids: Which text of its pair each token belongs to; None for single texts.
-        labels: The class of each sentence or, for regression, its number; None without labels.
+        labels: The class of each sentence; for regression its number; for sets of labels 1 where
+            a label holds and 0 where not; None without labels.
     """
 
     input_ids: Integer[Tensor, " tokens"]
     layout: SequenceLayout
     segment_ids: Integer[Tensor, " tokens"] | None
-    labels: Integer[Tensor, " sentences"] | Float[Tensor, " sentences"] | None
+    labels: (
+        Integer[Tensor, " sentences"]
+        | Float[Tensor, " sentences"]
+        | Float[Tensor, "sentences labels"]
+        | None
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,13 +49,13 @@ class LabelledExamples:
     Attributes:
         tokens: The token ids of each example.
         segments: For pairs, 0 or 1 for each token; it has the shape of ``tokens``.
-        labels: The label of each example, or None.
+        labels: The label, or the labels, of each example; None without any.
         num_truncated: How many examples were cut to the greatest length.
     """
 
     tokens: FlatSequences
     segments: UInt8[np.ndarray, " tokens"] | None
-    labels: Int64[np.ndarray, " examples"] | Float32[np.ndarray, " examples"] | None
+    labels: Truth | None
     num_truncated: int
 
     @classmethod
@@ -55,6 +65,7 @@ class LabelledExamples:
         tokenizer: TextTokenizer,
         labels: LabelMap | None,
         *,
+        sets: bool = False,
         max_length: int | None = None,
     ) -> "LabelledExamples":
         """Tokenizes rows with ``text``, ``label`` and perhaps ``text_pair``.
@@ -63,15 +74,20 @@ class LabelledExamples:
             rows: The rows.
             tokenizer: The tokenizer of the model.
             labels: The classes, decided from the training rows; None for regression.
+            sets: Whether each row has a list of labels.
             max_length: Most tokens of an example, special tokens included; the rest is cut.
 
         Returns:
             The examples, in the order of the rows.
 
         Raises:
-            DataError: If a label is none of the classes, or for regression no number.
+            DataError: If a label is none of the classes, or for regression no number; or if rows
+                have a list of labels and are to have one, or the other way round.
         """
-        values = label_numbers(rows) if labels is None else labels.ids(rows)
+        if labels is None:
+            values: Truth = label_numbers(rows)
+        else:
+            values = LabelSets.from_rows(rows, labels) if sets else labels.ids(rows)
         pairs = rows.column("text_pair") if "text_pair" in rows.columns else None
         return cls.from_texts(
             rows.column("text"), pairs, tokenizer, labels=values, max_length=max_length
@@ -84,7 +100,7 @@ class LabelledExamples:
         pairs: Sequence[str] | None,
         tokenizer: TextTokenizer,
         *,
-        labels: Int64[np.ndarray, " examples"] | Float32[np.ndarray, " examples"] | None = None,
+        labels: Truth | None = None,
         max_length: int | None = None,
     ) -> "LabelledExamples":
         """Tokenizes texts, with their labels if they are known.
@@ -93,7 +109,7 @@ class LabelledExamples:
             texts: The texts.
             pairs: A second text for each, if they come in pairs.
             tokenizer: The tokenizer of the model.
-            labels: The id of the class of each or, for regression, its number.
+            labels: What is true of each, if that is known.
             max_length: Most tokens of an example, special tokens included; the rest is cut.
 
         Returns:
@@ -163,8 +179,8 @@ class LabelledExamples:
 
 
 def on_device(
-    values: Shaped[np.ndarray, " values"], device: torch.device | str
-) -> Shaped[Tensor, " values"]:
+    values: Shaped[np.ndarray, "*shape"], device: torch.device | str
+) -> Shaped[Tensor, "*shape"]:
     """Brings an array to the device of the model.
 
     Args:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, overload
 
-from lowkey.data.cells import as_list, is_empty, kind_of
+from lowkey.data.cells import as_list, first_of_other_kind, is_empty, kind_of
 from lowkey.data.config import DataConfig
 from lowkey.data.table import Table
 from lowkey.errors import DataError, did_you_mean, shown
@@ -30,7 +30,7 @@ _USUAL_NAMES = {
 
 @dataclass(frozen=True)
 class Rows(Sequence[dict[str, Any]]):
-    """Rows with standard columns only: texts, a text or number for ``label``, lists for ``tokens``.
+    """Rows with standard columns only: texts, lists of ``tokens``, a label or a list of labels.
 
     Attributes:
         place: The source as messages name it.
@@ -139,6 +139,8 @@ def select_rows(
     companions = [COMPANIONS[name] for name in required if name in COMPANIONS]
     wanted = dict.fromkeys([*required, *companions])
     names = {name: config.columns.get(name, name) for name in wanted}
+    if "label" in names and names["label"] not in table.names and table.has_lists("labels"):
+        names["label"] = "labels"
     for name in wanted:
         if names[name] not in table.names and (name in required or name in config.columns):
             raise _missing_column(table, name, names[name], required)
@@ -184,9 +186,9 @@ def _missing_column(table: Table, name: str, theirs: str, required: Sequence[str
 
 
 def _without_empty(rows: Rows, policy: str, at_least: str) -> Rows:
-    """Refuses or drops the rows in which a column other than ``alternatives`` is empty."""
+    """Refuses or drops rows with an empty column; alternatives, and lists of labels, may be."""
     empty = {
-        name: [i for i, value in enumerate(column) if is_empty(value)]
+        name: [i for i, v in enumerate(column) if is_empty(v) and not (name == "label" and v == [])]
         for name, column in rows.values.items()
         if name != "alternatives"
     }
@@ -218,6 +220,12 @@ def _checked(rows: Rows, name: str) -> list[Any]:
                 f'"{rows.source_names[name]}" must be {kind.name}, got {shown(value)}',
                 where=rows.where(i, name),
             )
+    if name == "label" and (odd := first_of_other_kind(values)) is not None:
+        raise DataError(
+            f'"{rows.source_names[name]}" is {shown(values[odd])}, but {shown(values[0])} above',
+            where=rows.where(odd, name),
+            fix="write a list of labels in every row, or in none",
+        )
     return values
 
 

@@ -1,17 +1,20 @@
 """What systems make of labelled rows, and how good that is by every metric of their kind."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from lowkey.data.flat import FlatSequences
+from lowkey.data.label_sets import LabelSets
 from lowkey.data.labels import label_name, label_numbers
 from lowkey.data.rows import Rows
 from lowkey.errors import DataError
 from lowkey.experiments.task import columns_for
 from lowkey.metrics.classification import accuracy_of, f1_macro_of
 from lowkey.metrics.measure import Measure
+from lowkey.metrics.multilabel import multilabel_measures
 from lowkey.metrics.regression import mse_of, pearson_of, spearman_of
 from lowkey.metrics.tagging import tag_measures
 from lowkey.pipelines.bundle import Facts
@@ -21,7 +24,7 @@ from lowkey.pipelines.text_scores import allowed_targets, text_measures
 from lowkey.pipelines.translator import Translator
 
 # By which metric rows are shown on which two systems differ most.
-_BY_ROW = ("chrf", "token_error_rate", "entity_f1", "accuracy", "mse")
+_BY_ROW = ("chrf", "token_error_rate", "entity_f1", "f1_micro", "accuracy", "mse")
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,14 @@ class Answers:
 
     Attributes:
         name: The system as messages name it: a run, a baseline, or any other.
-        outputs: A text or the name of a class for each row; a number for a regression; the tags of
-            its words, None where there is none, for a tagger.
+        outputs: A text or the name of a class for each row; a number for a regression; the names
+            of any number of labels; the tags of its words, None where there is none, for a tagger.
+        scores: How sure it is of each label of each row, where rows have any number of them.
     """
 
     name: str
     outputs: Sequence[str] | Sequence[float] | Sequence[Sequence[str | None]]
+    scores: Sequence[Mapping[str, float]] | None = None
 
 
 def columns_of(facts: Facts) -> tuple[str, str]:
@@ -70,10 +75,11 @@ def answers_of(name: str, pipeline: TextClassifier | Tagger | Translator, rows: 
         return Answers(name, pipeline.translate(rows.column("source"), long="truncate"))
     if isinstance(pipeline, Tagger):
         return Answers(name, pipeline.tags(pipeline.examples(rows)))
-    logits = pipeline.logits(pipeline.examples(rows))
-    if pipeline.labels is None:
-        return Answers(name, logits[:, 0].tolist())
-    return Answers(name, [pipeline.labels.names[i] for i in logits.argmax(1)])
+    logits, decision = pipeline.logits(pipeline.examples(rows)), pipeline.decision
+    scores = None
+    if pipeline.facts.kind == "multilabel":
+        scores = [dict(zip(pipeline.facts.labels, row, strict=True)) for row in logits.tolist()]
+    return Answers(name, decision.outputs(logits), scores)
 
 
 def measures_of(
@@ -84,7 +90,7 @@ def measures_of(
     Args:
         systems: What each made of the rows.
         rows: The rows, with the truth.
-        kind: "translation", "classification", "regression" or "tagging".
+        kind: "translation", "classification", "multilabel", "regression" or "tagging".
         tasks: For translations "words", "text" or both: which metrics.
 
     Returns:
@@ -108,6 +114,8 @@ def measures_of(
     if kind == "tagging":
         truth = [[label_name(tag) for tag in tags] for tags in rows.column("tags")]
         return tag_measures(outputs, truth * len(systems))
+    if kind == "multilabel":
+        return _of_label_sets(systems, outputs, rows)
     if kind == "regression":
         numbers = np.tile(label_numbers(rows), len(systems))
         found = [of(np.array(outputs), numbers) for of in (mse_of, pearson_of, spearman_of)]
@@ -115,6 +123,25 @@ def measures_of(
         names = [label_name(value) for value in rows.column("label")] * len(systems)
         found = [of(outputs, names) for of in (accuracy_of, f1_macro_of)]
     return {measure.name: measure for measure in found}
+
+
+def _of_label_sets(
+    systems: Sequence[Answers], outputs: Sequence[Sequence[str]], rows: Rows
+) -> dict[str, Measure]:
+    """Lays names out in tables, one column for each label that anybody knows."""
+    truth = [[label_name(value) for value in values] for values in rows.column("label")]
+    scores = [row for system in systems for row in system.scores or ()]
+    known = {name for labels in (*truth, *outputs, *scores) for name in labels}
+    column = {name: i for i, name in enumerate(sorted(known))}
+
+    def table(sets: Sequence[Sequence[str]]) -> np.ndarray:
+        ids = FlatSequences.of([[column[name] for name in names] for names in sets])
+        return LabelSets(ids, len(column)).table
+
+    sure = None
+    if len(scores) == len(outputs):
+        sure = np.array([[row.get(name, -np.inf) for name in column] for row in scores])
+    return multilabel_measures(table(outputs), table(truth * len(systems)), sure)
 
 
 def telling(measures: dict[str, Measure]) -> Measure:

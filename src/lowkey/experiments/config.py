@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from lowkey.config import Config
 from lowkey.data.config import DataConfig, TokenizerConfig
 from lowkey.decoding.config import DecodeConfig
+from lowkey.experiments.encoder_config import BaseModel, EncoderTraining
 from lowkey.experiments.streaming import refuse_endless
 from lowkey.lora.config import LoRAConfig
 from lowkey.models.sizes import TransformerSizes
@@ -16,7 +17,7 @@ from lowkey.training.config import TrainConfig
 Task = Literal["auto", "classify", "pair", "multilabel", "regress", "tag", "answer", "mlm"]
 Method = Literal["lora", "full", "head"]
 
-TASKS_TO_COME = ("multilabel", "answer", "mlm")
+TASKS_TO_COME = ("answer", "mlm")
 """Tasks that a recipe may name already and that no version can train yet."""
 
 LEARNING_RATES: dict[str, float] = {"lora": 5e-4, "full": 5e-5, "head": 1e-2}
@@ -140,17 +141,6 @@ class TranslationRecipe(Config):
         return self
 
 
-class BaseModel(Config):
-    """The pretrained encoder.
-
-    Attributes:
-        path: A Hugging Face model folder, a Hub name, or ``package:NAME/FOLDER`` for a folder
-            inside an installed Python package.
-    """
-
-    path: str
-
-
 class FinetuneRecipe(Config):
     """What ``lowkey finetune`` reads: a pretrained encoder on the user's task.
 
@@ -163,6 +153,8 @@ class FinetuneRecipe(Config):
         lora: How to adapt it, for the method lora.
         train: How to train; ``learning_rate`` is 5e-4 for lora, 5e-5 for full and 1e-2 for head
             where the recipe does not say.
+        calibrate: Whether a temperature, and thresholds where labels are yes or no, are fitted on
+            the validation rows when the training is over.
         track: Where numbers go; jsonl always.
     """
 
@@ -171,7 +163,8 @@ class FinetuneRecipe(Config):
     data: DataConfig
     model: BaseModel
     lora: LoRAConfig = LoRAConfig()
-    train: TrainConfig = TrainConfig()
+    train: EncoderTraining = EncoderTraining()
+    calibrate: bool = False
     track: list[TrackerName] = Field(default=["jsonl", "tensorboard"])
 
     @model_validator(mode="before")
@@ -202,10 +195,20 @@ class FinetuneRecipe(Config):
                 "data.memory_map is for lowkey train; lowkey finetune holds its rows in memory"
                 " — leave it at auto"
             )
+        if self.model.pooling != "auto" and self.task == "tag":
+            raise ValueError(
+                f"model.pooling {self.model.pooling} makes one vector of a text, and task tag needs"
+                " one for each word — leave it at auto"
+            )
+        if self.model.pooling != "auto" and (self.method, self.lora.bias) == ("lora", "all"):
+            raise ValueError(
+                f"lora.bias all takes in the head's, which with model.pooling {self.model.pooling}"
+                " stands outside the adapter — set it to lora_only"
+            )
         if self.task in TASKS_TO_COME:
             raise ValueError(
                 f"task {self.task} is not there yet — this version trains classify, pair,"
-                " regress and tag; or leave it at auto"
+                " multilabel, regress and tag; or leave it at auto"
             )
         return self
 

@@ -15,6 +15,7 @@ from lowkey.experiments.export_translator import (
 from lowkey.files import staged_folder, write_text
 from lowkey.lora.inject import adapters, merge_all, unmerge_all
 from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.head import HEAD_FILE
 from lowkey.pipelines.load import load
 from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.translator import Translator
@@ -54,6 +55,13 @@ def export(run: Path, *, format: Format, out: Path, base: str | None = None) -> 
             fix="use --format merged",
         )
     adapted = adapters(pipeline.model)
+    pooling = pipeline.facts.pooling
+    if pooling != "auto" and (format == "merged" or not adapted):
+        raise ConfigError(
+            f"{run} was trained with model.pooling: {pooling}, for which transformers has no class",
+            where="--format",
+            fix="use --format peft for the encoder's part" if adapted else "open it with lowkey",
+        )
     if format == "peft" and not adapted:
         raise ConfigError(
             f"{run} was trained by the method {pipeline.facts.method} and has no adapter",
@@ -89,7 +97,13 @@ def _export_translator(pipeline: Translator, format: Format, out: Path) -> str:
 def _write_adapter(pipeline: TextClassifier | Tagger, folder: Path) -> str:
     pipeline.save_adapter(folder)
     count, base = len(adapters(pipeline.model)), pipeline.facts.base_model or ""
-    return f"a PEFT adapter of {count} modules for {base}"
+    said = f"a PEFT adapter of {count} modules for {base}"
+    if pipeline.facts.pooling != "auto":
+        said += (
+            f"; model.pooling: {pipeline.facts.pooling} is none of peft's tasks, so that it adapts"
+            f" the encoder alone (FEATURE_EXTRACTION) and {HEAD_FILE} holds the head"
+        )
+    return said
 
 
 def _write_merged(pipeline: TextClassifier | Tagger, folder: Path) -> str:

@@ -64,7 +64,8 @@ def extract(
 
     Raises:
         ConfigError: If the two are of different shapes or the same, if tuned is no full
-            fine-tune, if there is no such rank or target, or if the folder holds something.
+            fine-tune, or one whose head no adapter holds, if there is no such rank or target, or
+            if the folder holds something.
         DataError: If tuned was trained from another base.
         LowkeyError: If a model is not usable, or the folder cannot be written.
     """
@@ -114,6 +115,12 @@ def _refuse_no_fine_tune(tuned: Path, facts: Facts | None, base: str, base_folde
     if facts.method == "lora":
         fix = f"lowkey rerank {tuned} --rank 8 makes a smaller one of it"
         raise ConfigError(f"{tuned} is an adapter already", fix=fix)
+    if facts.pooling != "auto":
+        raise ConfigError(
+            f"{tuned} was trained with model.pooling: {facts.pooling}, whose head stands in no"
+            " adapter",
+            fix="train with method: lora",
+        )
     refuse_without_base(tuned, facts)
     found = base_identity(base_folder)["sha256"]
     if facts.base_sha256 is not None and found != facts.base_sha256:

@@ -12,18 +12,21 @@ from pathlib import Path
 from torch import nn
 
 from lowkey import runtime
+from lowkey.data.label_sets import label_set_map
 from lowkey.data.labels import LabelMap, TaskChoice, label_numbers
 from lowkey.data.pair_tokenizer import refuse_other_size
 from lowkey.data.tags import tag_map
 from lowkey.data.tokenizer import TextTokenizer
 from lowkey.errors import ConfigError
+from lowkey.experiments.aftercare import care_for
 from lowkey.experiments.config import FinetuneRecipe
+from lowkey.experiments.encoder_config import refuse_calibration, refuse_unbalanced
 from lowkey.experiments.learners import Learner, TagLearner, learner_of
 from lowkey.experiments.method import make_trainable
 from lowkey.experiments.samples import label_samples
 from lowkey.experiments.session import Session, environment, open_session
 from lowkey.experiments.splits import Splits, read_splits
-from lowkey.experiments.task import choose_task, columns_for
+from lowkey.experiments.task import KINDS, choose_task, columns_for
 from lowkey.experiments.verification import save_with_probe, verified
 from lowkey.hf.hub import resolve_model
 from lowkey.hf.model_folder import base_identity
@@ -61,6 +64,8 @@ def finetune(
     runtime.set_threads(recipe.train.threads)
     splits = read_splits(recipe.data, columns_for(recipe.task), recipe.train.seed, progress.note)
     choice = choose_task(recipe.task, splits.given)
+    refuse_unbalanced(choice.task, recipe.train)
+    refuse_calibration(choice.task, recipe.calibrate)
     progress.note(f"task: {choice.task} ({choice.reason})")
     learner = _prepare(recipe, splits, choice, progress.note)
     Course(recipe.train, learner)  # an impossible schedule is refused before anything is written
@@ -92,7 +97,9 @@ def _prepare(
     device = runtime.resolve_device(recipe.train.device)
     dtype = runtime.resolve_precision(recipe.train.precision, device)
     generator = runtime.generator(recipe.train.seed, "weights")
-    model = kind.load_model(base, len(labels) if labels else 1, generator=generator)
+    options = {} if tags else {"pooling": recipe.model.pooling}
+    num_labels = len(labels) if labels else 1
+    model = kind.load_model(base, num_labels, generator=generator, **options)
     if labels is None:
         # From the mean on, the head has only differences to learn, whatever the scale.
         nn.init.constant_(model.classifier.bias, float(label_numbers(splits.train).mean()))
@@ -104,13 +111,14 @@ def _prepare(
             parameter.data = parameter.data.to(dtype)
     local = Path(recipe.model.path).expanduser()
     facts = Facts(
-        kind="tagging" if tags else "classification" if labels else "regression",
+        kind=KINDS[choice.task],
         task=choice.task,
         method=recipe.method,
         pairs="text_pair" in splits.train.columns,
         labels=list(labels.names) if labels else [],
         max_length=max_length,
         truncate=tags and recipe.data.truncate,
+        pooling=recipe.model.pooling,
         base_model=str(local.resolve()) if local.exists() else recipe.model.path,
         base_sha256=base_identity(base)["sha256"],
         environment=environment(device, dtype),
@@ -128,7 +136,7 @@ def _labels(recipe: FinetuneRecipe, splits: Splits, choice: TaskChoice) -> Label
     """Decides the classes, or the tags, from all training rows; a regression has none."""
     if choice.task == "regress":
         return None
-    found = tag_map if choice.task == "tag" else LabelMap.from_rows
+    found = {"tag": tag_map, "multilabel": label_set_map}.get(choice.task, LabelMap.from_rows)
     return found(splits.given, recipe.data.labels)
 
 
@@ -154,6 +162,13 @@ def _conclude(
     kind, device = type(learner.classifier), learner.classifier.device
     reloaded = kind.load(best, base=recipe.model.path, device=device)
     name, rows = splits.scored
+    notes: list[str] = []
+    if isinstance(learner, Learner) and isinstance(reloaded, TextClassifier):
+        notes = care_for(
+            learner, reloaded, recipe, steps=fit.step, scored=name, say=session.progress.note
+        )
+    for note in notes:
+        session.progress.warn(note)
     scores = reloaded.score_rows(rows)
     session.tracker.log(fit.step, {f"{name}/{k}": score.value for k, score in scores.items()})
     trainable = sum(p.numel() for p in learner.model.parameters() if p.requires_grad)
@@ -174,6 +189,8 @@ def _conclude(
             "metrics": as_metrics(scores),
             "counts": {**counts, "disk_bytes": folder_bytes(best)},
             "samples": label_samples(reloaded, rows),
+            "calibration": reloaded.facts.calibration,
+            "notes": notes,
         }
     )
     facts.write(best)

@@ -34,13 +34,21 @@ def label_samples(classifier: TextClassifier | Tagger, rows: Rows) -> list[dict[
     samples: list[dict[str, Any]] = []
     for row, answer in zip(chosen, answers, strict=True):
         source = f"{row['text']} ‖ {row['text_pair']}" if pairs else row["text"]
-        sample = {"source": source, "target": str(row["label"]), "correct": None}
-        if "label" in answer:
-            right = answer["label"] == sample["target"]
-            samples.append({**sample, "prediction": answer["label"], "correct": right})
+        sample = {"source": source, "target": _in_words(row["label"]), "correct": None}
+        if "score" not in answer:
+            said = answer["label"] if "label" in answer else answer["labels"]
+            right = _in_words(said) == sample["target"]
+            samples.append({**sample, "prediction": _in_words(said), "correct": right})
         else:
             samples.append({**sample, "prediction": f"{answer['score']:.2f}"})
     return samples
+
+
+def _in_words(label: Any) -> str:
+    """Writes a label, or several in one order."""
+    if not isinstance(label, list):
+        return label_name(label)
+    return ", ".join(sorted({label_name(one) for one in label})) or "(none)"
 
 
 def _tag_samples(tagger: Tagger, rows: Rows) -> list[dict[str, Any]]:

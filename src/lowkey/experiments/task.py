@@ -1,10 +1,22 @@
 """What is to be learned: what the recipe asks for, or what the columns say."""
 
+from typing import Literal
+
+from lowkey.data.label_lists import refuse_lists, refuse_single_labels
 from lowkey.data.labels import TaskChoice, detect_task, label_name
 from lowkey.data.rows import Rows
 from lowkey.errors import DataError
 from lowkey.experiments.config import Task
 from lowkey.metrics.entities import marks_entities
+
+KINDS: dict[str, Literal["classification", "multilabel", "regression", "tagging"]] = {
+    "classify": "classification",
+    "pair": "classification",
+    "multilabel": "multilabel",
+    "regress": "regression",
+    "tag": "tagging",
+}
+"""What kind of model each task makes."""
 
 
 def columns_for(task: str) -> tuple[str, str]:
@@ -30,7 +42,8 @@ def choose_task(wanted: Task, train: Rows) -> TaskChoice:
         The task and the reason for it.
 
     Raises:
-        DataError: If pairs are asked for and the rows hold single texts.
+        DataError: If pairs are asked for and the rows hold single texts, or lists of labels and
+            the rows have one each, or the other way round.
     """
     if wanted == "auto":
         return detect_task(train)
@@ -38,6 +51,10 @@ def choose_task(wanted: Task, train: Rows) -> TaskChoice:
         names = {label_name(tag) for tags in train.column("tags") for tag in tags}
         marks = "mark entities" if marks_entities(names) else "say something of each word"
         return TaskChoice("tag", f"asked for; {len(names)} different tags that {marks}")
+    if wanted == "multilabel":
+        refuse_single_labels(train)
+        return TaskChoice("multilabel", "asked for")
+    refuse_lists(train)
     has_pairs = "text_pair" in train.columns
     if wanted == "pair" and not has_pairs:
         raise DataError(

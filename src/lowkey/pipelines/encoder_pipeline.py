@@ -13,7 +13,6 @@ from lowkey.data.labels import LabelMap
 from lowkey.data.rows import Rows
 from lowkey.data.tagged import TaggedExamples
 from lowkey.data.tokenizer import TextTokenizer
-from lowkey.files import write_json
 from lowkey.hf.adapter import load_adapter, save_adapter
 from lowkey.hf.encoder_families import EncoderNames
 from lowkey.lora.config import LoRAConfig
@@ -23,8 +22,6 @@ from lowkey.models.heads import SequenceClassifier, TokenClassifier
 from lowkey.pipelines.base_model import find_base
 from lowkey.pipelines.bundle import Facts
 from lowkey.pipelines.head import load_head, save_head
-
-_PADDING = ("[PAD]", "<pad>")
 
 M = TypeVar("M", SequenceClassifier, TokenClassifier)
 E = TypeVar("E", LabelledExamples, TaggedExamples)
@@ -82,6 +79,19 @@ class EncoderPipeline(ABC, Generic[M, E]):
         Returns:
             The names.
         """
+
+    @staticmethod
+    def options(facts: Facts) -> dict[str, Any]:
+        """Says what of the facts decides which network it is, and what its modules are called.
+
+        Args:
+            facts: What the model is trained for.
+
+        Returns:
+            Further arguments of :meth:`load_model` and :meth:`names`.
+        """
+        del facts
+        return {}
 
     @abstractmethod
     def save_whole(self, folder: Path) -> None:
@@ -170,16 +180,16 @@ class EncoderPipeline(ABC, Generic[M, E]):
         """
         facts = Facts.read(folder)
         num_labels = len(facts.labels) or 1
-        lora_config = None
+        lora_config, options = None, cls.options(facts)
         if facts.method == "full":
-            model = cls.load_model(folder, num_labels)
+            model = cls.load_model(folder, num_labels, **options)
         else:
-            model = cls.load_model(find_base(facts, folder, base), num_labels)
-            if facts.method == "lora":
-                family = cls.names(model.encoder.config.family).adapters
-                lora_config = load_adapter(model, folder, family)
-            else:
-                load_head(model, folder)
+            model = cls.load_model(find_base(facts, folder, base), num_labels, **options)
+        if facts.method == "lora":
+            family = cls.names(model.encoder.config.family, **options).adapters
+            lora_config = load_adapter(model, folder, family)
+        if facts.method == "head" or facts.pooling != "auto":
+            load_head(model, folder, freeze=facts.method == "head")
         model.compute_in(dtype).eval()
         return cls(model, TextTokenizer.load(folder), facts, device, lora_config)
 
@@ -202,7 +212,7 @@ class EncoderPipeline(ABC, Generic[M, E]):
         self.facts.write(folder)
 
     def save_adapter(self, folder: Path) -> None:
-        """Writes the updates and the head as an adapter that peft loads.
+        """Writes updates and head as an adapter for peft; a head it has no task for, beside it.
 
         Args:
             folder: An existing folder.
@@ -213,12 +223,17 @@ class EncoderPipeline(ABC, Generic[M, E]):
         """
         if self.lora_config is None:
             raise ValueError("the model is not adapted")
+        lora_config = self.lora_config
+        if self.facts.pooling != "auto":
+            save_head(self.model, folder)
+            lora_config = lora_config.model_copy(update={"modules_to_save": []})
+        family = self.model.encoder.config.family
         save_adapter(
             self.model,
             folder,
-            lora_config=self.lora_config,
+            lora_config=lora_config,
             base_name=self.facts.base_model or "",
-            family=self.names(self.model.encoder.config.family).adapters,
+            family=self.names(family, **self.options(self.facts)).adapters,
         )
 
     def save_tokenizer(self, folder: Path) -> None:
@@ -231,10 +246,4 @@ class EncoderPipeline(ABC, Generic[M, E]):
             CannotWriteError: If a file cannot be written.
         """
         self.tokenizer.save(folder)
-        # Left to itself, transformers takes the tokenizer of a BERT for one that lower-cases.
-        settings = {"tokenizer_class": "PreTrainedTokenizerFast"}
-        tokens = self.tokenizer.tokens(range(self.tokenizer.vocab_size))
-        for padding in _PADDING:
-            if padding in tokens:
-                settings["pad_token"] = padding
-        write_json(folder / "tokenizer_config.json", settings)
+        self.tokenizer.save_settings(folder)

@@ -11,26 +11,32 @@ _HEAD, _POOLER = ("transform.", "classifier."), "encoder.pooler."
 
 
 def save_head(model: SequenceClassifier | TokenClassifier, folder: Path) -> None:
-    """Writes what of a model is trained: its head, and a pooler that its base does not hold.
+    """Writes the head of a model, and a pooler that its base does not hold.
 
     Args:
-        model: A classifier of which no more than that is trained.
+        model: A classifier; of the pooler it is said by whether it is trained.
         folder: An existing folder.
 
     Raises:
         CannotWriteError: If the file cannot be written.
     """
-    write_tensors(
-        folder / HEAD_FILE, {n: p for n, p in model.named_parameters() if p.requires_grad}
-    )
+    kept = {
+        name: parameter
+        for name, parameter in model.named_parameters()
+        if name.startswith(_HEAD) or (name.startswith(_POOLER) and parameter.requires_grad)
+    }
+    write_tensors(folder / HEAD_FILE, kept)
 
 
-def load_head(model: SequenceClassifier | TokenClassifier, folder: Path) -> None:
-    """Puts the head of a bundle on its base, and freezes the rest.
+def load_head(
+    model: SequenceClassifier | TokenClassifier, folder: Path, *, freeze: bool = True
+) -> None:
+    """Puts the head of a bundle on its base.
 
     Args:
         model: The base; changed in place.
         folder: The bundle.
+        freeze: Whether all else is frozen.
 
     Raises:
         MissingInputError: If the file is not there.
@@ -45,4 +51,4 @@ def load_head(model: SequenceClassifier | TokenClassifier, folder: Path) -> None
         raise DataError(f"holds {shown(found, 200)}, the model needs {shapes}", where=str(path))
     model.load_state_dict(read_tensors(path), strict=False)
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name in found)
+        parameter.requires_grad_(name in found or (parameter.requires_grad and not freeze))

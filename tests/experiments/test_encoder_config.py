@@ -1,0 +1,24 @@
+import pytest
+
+from lowkey.errors import ConfigError
+from lowkey.experiments.encoder_config import EncoderTraining, refuse_unbalanced
+
+
+@pytest.mark.parametrize(
+    ("task", "train", "message"),
+    [
+        (
+            "regress",
+            {"class_weight": "balanced"},
+            "train.class_weight weighs classes, and the task",
+        ),
+        ("regress", {"sampling": "balanced"}, "and task regress has none — set it to uniform"),
+        ("multilabel", {"sampling": "balanced"}, "set it to uniform, and train.class_weight: bal"),
+        ("tag", {"sampling": "balanced"}, "train.sampling: balanced draws rows by their one class"),
+    ],
+)
+def test_what_has_no_classes_is_not_balanced(task, train, message):
+    with pytest.raises(ConfigError) as caught:
+        refuse_unbalanced(task, EncoderTraining(**train))
+    assert message in str(caught.value)
+    refuse_unbalanced("classify", EncoderTraining(**train))
