@@ -161,14 +161,11 @@ class Translator(Estimator):
         }
         if self.start_from is not None:
             return values
+        kind = {"kind": self.tokenizer, "vocab_size": self.vocab_size}
         return values | {
             "model.size": self.size,
             "model.norm": "pre",
-            "tokenizer.source.kind": self.tokenizer,
-            "tokenizer.source.vocab_size": self.vocab_size,
-            "tokenizer.target.kind": self.tokenizer,
-            "tokenizer.target.vocab_size": self.vocab_size,
-            "tokenizer.joint": self.joint,
+            "tokenizer": {"source": kind, "target": dict(kind), "joint": self.joint},
             "train.learning_rate": 1e-3 if self.learning_rate is None else self.learning_rate,
             "train.warmup_steps": 0.05,
             "train.adam_beta2": 0.98,
