@@ -10,6 +10,7 @@ NAMES = (
     "lora_step",
     "translation_step",
     "attention_kernels",
+    "adapter_bank",
     "loading_stall",
     "data_memory",
     "demo",

@@ -158,7 +158,7 @@ COMMON = [
     Mistake(
         29,
         65,
-        r'error: bert: model_type "llama" is not supported — lowkey loads bert, roberta, .*electra',
+        r'error: bert: model_type "llama" is not supported — lowkey loads bert, roberta, .*ernbert',
         CLASSIFY,
         {"bert/config.json": config_json(model_type="llama")},
     ),

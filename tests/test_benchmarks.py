@@ -11,13 +11,14 @@ import torch
 # benchmarks/ stands beside src/ and is no part of the installed package.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import data_memory, lora_work, summary, translation_work
+from benchmarks import adapter_bank, data_memory, lora_work, summary, translation_work
 from benchmarks.attention_kernels import fused
 from benchmarks.ceiling import Product, ceiling, products_flop
 from benchmarks.clock import Cost, StepClock
 from benchmarks.lora_rival import Rival
 from benchmarks.side_by_side import Benchmark, Claim, Side, Window, measure, table, write_report
 from benchmarks.translation_rival import Rival as TranslationRival
+from lowkey.lora.rows import Rows
 from lowkey.models.config import EncoderConfig, TransformerConfig
 from lowkey.models.transformer import Transformer
 from lowkey.nn.dropout import Dropout
@@ -181,3 +182,23 @@ def test_pairs_on_the_disk_are_measured_on_the_batches_of_pairs_in_memory():
     # One window holds them all, so that even the stream must give the same.
     assert len({case["batches_sha256"] for case in cases.values()}) == 1
     assert all(case["own_peak_mib"] > 1 for case in cases.values())
+
+
+def test_the_sides_of_the_adapter_bank_are_the_same_work(monkeypatch):
+    monkeypatch.setattr(adapter_bank, "ENCODERS", {"tiny": TINY})
+    scale = adapter_bank.Scale(adapters=3, sentences=6, repeats=2)
+    monkeypatch.setattr(adapter_bank, "Scale", lambda **_: scale)
+    report = adapter_bank.run(quick=True, passes=["one core"])
+    json.dumps(report)
+    ways = report["passes"]["one core"]["encoders"]["tiny"]
+    assert ways["one adapter"]["ratio"] == 1
+    assert all(len(way["repeats"]) == 2 and way["milliseconds"] > 0 for way in ways.values())
+    assert "times one adapter" in adapter_bank.show(report)
+
+
+def test_an_adapter_bank_that_mixes_rows_up_is_not_timed(monkeypatch):
+    monkeypatch.setattr(
+        adapter_bank, "Rows", lambda names, lengths=None: Rows(names[:1] * 6, lengths)
+    )
+    with pytest.raises(AssertionError, match="not close"):
+        adapter_bank.sides(TINY, adapter_bank.Scale(adapters=3, sentences=6))

@@ -15,7 +15,6 @@ from typing import Any
 import matplotlib
 import pytest
 import tiny
-import tiny_tasks
 import typer
 from documents import (
     ROOT,
@@ -31,6 +30,7 @@ from documents import (
     skeleton,
     wrong_output,
 )
+from pipelines import bundles
 
 import lowkey
 from lowkey.cli.program import VERBS, app
@@ -102,8 +102,7 @@ def test_python_blocks_run_and_print_what_they_say(
     code = "".join(b.text for b in found if b.language == "python" and not b.is_quotation)
     for run in sorted(set(re.findall(r'load\("(runs/[^"]+)"\)', code))):
         save_model(Path(run))
-    if '"models/bert"' in code:
-        tiny_tasks.write_bert(Path("models/bert"))
+    bundles.write_what_is_opened(code)
     assert wrong_output(found) == []
 
 

@@ -117,8 +117,9 @@ GROUPS = "data|tokenizer|model|lora|train|decode"
 PROSE = {"loads", "reads", "takes"}
 FILES = {"model.safetensors", "tokenizer.json"}
 FOREIGN_OPTIONS = {"--repo-type", "--logdir"}
-# Modules of Marian, which begin as our sizes do
+# Modules of Marian and ModernBERT, which begin as our sizes do
 FOREIGN_KEYS = {"model.shared", "model.encoder", "model.decoder"}
+FOREIGN_KEYS |= {"model.embeddings", "model.layers", "model.final_norm"}
 
 
 def not_there(text: str) -> list[str]:

@@ -26,6 +26,18 @@ SIZES: dict[str, dict[str, Any]] = {
         "max_position_embeddings": 32,
     },
     "electra": {**_SIZES, "embedding_size": 8, "num_hidden_layers": 3},
+    "mpnet": {k: v for k, v in _ROBERTA.items() if k != "type_vocab_size"},
+    "modernbert": {
+        "vocab_size": len(tiny.VOCABULARY),
+        "hidden_size": 16,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "intermediate_size": 24,
+        "max_position_embeddings": 32,
+        "local_attention": 6,
+        **{f"{name}_token_id": i for i, name in enumerate(["pad", "bos", "cls", "sep", "eos"])},
+    },
+    "albert": {**_SIZES, "embedding_size": 8, "num_hidden_layers": 3},
 }
 """What makes a model of each family tiny."""
 
@@ -35,8 +47,25 @@ NO_DROPOUT = {
     "dropout": 0.0,
     "attention_dropout": 0.0,
     "seq_classif_dropout": 0.0,
+    "classifier_dropout_prob": 0.0,
+    "classifier_dropout": 0.0,
 }
 """Every family's rates at nothing."""
+
+
+PEFT_TARGETS = {"distilbert": ["q_lin", "v_lin"], "mpnet": ["q", "v"], "modernbert": ["Wqkv"]}
+"""Query and value as users of peft name them, where it is not query and value."""
+
+
+def peft_targets(family: str) -> list[str]:
+    """Query and value in the family's names."""
+    return PEFT_TARGETS.get(family, ["query", "value"])
+
+
+def head_modules(model: Any) -> list[str]:
+    """The names of the modules that one of our classifiers trains from nothing."""
+    names = {id(module): name for name, module in model.named_modules()}
+    return [names[id(module)] for module in model.head]
 
 
 def model(family: str, *, seed: int = 0, num_labels: int | None = None, **changes: Any) -> Any:

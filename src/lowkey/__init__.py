@@ -11,6 +11,7 @@ _NAMES = {
     "MultiHeadAttention": "lowkey.nn.attention:MultiHeadAttention",
     "SequenceLayout": "lowkey.nn.layout:SequenceLayout",
     "Tagger": "lowkey.estimators.tagger:Tagger",
+    "TextBank": "lowkey.pipelines.bank:TextBank",
     "TextClassifier": "lowkey.estimators.texts:TextClassifier",
     "TextRegressor": "lowkey.estimators.texts:TextRegressor",
     "Transformer": "lowkey.models.transformer:Transformer",

@@ -130,6 +130,12 @@ def put(key, value):
 
 
 REGEX = {"type": "Split", "pattern": {"Regex": "((("}, "behavior": "Isolated", "invert": False}
+
+
+def replacement(pattern, content=" "):
+    return {"type": "Replace", "pattern": pattern, "content": content}
+
+
 TEMPLATE = {"type": "TemplateProcessing", "single": [], "pair": [], "special_tokens": {}}
 WORD_LEVEL = {"type": "WordLevel", "vocab": {"[CLS]": 0, "[SEP]": 1}, "unk_token": "none"}
 
@@ -144,6 +150,11 @@ WORD_LEVEL = {"type": "WordLevel", "vocab": {"[CLS]": 0, "[SEP]": 1}, "unk_token
         (put("normalizer", {"type": "Precompiled", "precompiled_charsmap": "AAAA"}), "Precompiled"),
         (put("normalizer", {"type": "Sequence"}), "can be used|is not supported"),
         (put("normalizer", "BertNormalizer"), "is not supported"),
+        (put("normalizer", replacement({"Regex": "(a+)+$"})), "is not supported — lowkey reads"),
+        (put("normalizer", replacement({"Regex": " {2,}"}, "xx")), "is not supported"),
+        (put("normalizer", replacement({"String": "a"}, "b" * 9)), "is not supported"),
+        (put("normalizer", replacement({"String": ""})), "is not supported"),
+        (put("normalizer", replacement("a")), "is not supported"),
         (put("post_processor", TEMPLATE), "do not stand as in BERT"),
         (put("decoder", {"type": "CTC"}), "decoder"),
         (put("model", WORD_LEVEL), "can be used"),

@@ -182,6 +182,13 @@ def test_what_cannot_be_extracted_is_refused_and_nothing_is_written(base, tmp_pa
         (folder, same, {}, ConfigError, "hold the same weights in all 12 targeted linear maps"),
         (folder, tuned, {"rank": 17}, ConfigError, "--rank: the weights have rank 16 at most, and"),
         (folder, tuned, {"targets": "qurey"}, ConfigError, "--targets: 'qurey' matches no module"),
+        (
+            folder,
+            tuned,
+            {"targets": "token"},
+            ConfigError,
+            "--targets: .*token is a table of",
+        ),
         (folder, tuned, {"out": full}, ConfigError, "--out: .*taken is not empty"),
         (str(bare), runs["lora"], {}, ConfigError, "is an adapter already — lowkey rerank .*lora"),
         (str(bare), runs["head"], {}, ConfigError, "trained its head alone"),

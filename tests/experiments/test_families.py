@@ -4,14 +4,21 @@ import shutil
 from pathlib import Path
 
 import pytest
+import tiny
 import tiny_families
 import tiny_tasks
 import torch
 from experiments.tasks import finetuning, record_learners
+from safetensors.torch import load_file, save_file
 
+from lowkey.errors import ConfigError, DataError
 from lowkey.experiments import finetune as room
 from lowkey.experiments.export import export
+from lowkey.experiments.extract import extract
 from lowkey.experiments.finetune import finetune
+from lowkey.experiments.rerank import rerank
+from lowkey.experiments.spectrum import spectrum as look_at
+from lowkey.lora.inject import adapters, merge_all
 from lowkey.pipelines.load import load
 
 TEXTS = ["the film is great", "b dull a", "not very good", "a"]
@@ -33,8 +40,17 @@ def roberta_tokenizer(folder: Path) -> None:
     tokenizer.save(str(folder / "tokenizer.json"))
 
 
-@pytest.mark.parametrize("method", ["lora", "full", "head"])
-@pytest.mark.parametrize("family", ["roberta", "distilbert", "electra"])
+FAMILIES = ["roberta", "distilbert", "electra", "albert", "mpnet", "modernbert"]
+EACH = pytest.mark.parametrize("family", FAMILIES)
+
+
+def each_with(*methods: str) -> pytest.MarkDecorator:
+    """Every family with every method; where an MPNet is as a RoBERTa, one of them is enough."""
+    pairs = [(f, m) for f in FAMILIES for m in methods if f != "mpnet" or m == "lora"]
+    return pytest.mark.parametrize(("family", "method"), pairs)
+
+
+@each_with("lora", "full", "head")
 def test_a_family_is_tuned_saved_and_says_the_same_again(folder, monkeypatch, family, method):
     shutil.rmtree(folder / "bert")
     tiny_families.write(folder / "bert", family, max_position_embeddings=66)
@@ -46,7 +62,9 @@ def test_a_family_is_tuned_saved_and_says_the_same_again(folder, monkeypatch, fa
     model = learners[0].classifier.model
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
     # The head that no base brings is trained by every method, all of it.
-    assert {"transform.dense.weight", "transform.dense.bias", "classifier.weight"} <= trained
+    assert {f"classifier.{part}" for part in ("weight", "bias")} <= trained
+    if model.transform is not None:
+        assert {f"transform.{n}" for n, _ in model.transform.named_parameters()} <= trained
     head = sum(p.numel() for module in model.head for p in module.parameters())
     counts = facts.counts
     assert counts["trainable_parameters"] - counts["trainable_parameters_without_head"] == head
@@ -55,7 +73,7 @@ def test_a_family_is_tuned_saved_and_says_the_same_again(folder, monkeypatch, fa
         assert saved["scores"] == pytest.approx(live["scores"], abs=1e-5)
 
 
-@pytest.mark.parametrize("family", ["roberta", "distilbert", "electra"])
+@EACH
 def test_peft_and_transformers_open_the_bundle_and_what_is_exported_from_it(folder, family):
     from peft import PeftModel
     from transformers import AutoModelForSequenceClassification, PreTrainedTokenizerFast
@@ -82,8 +100,7 @@ def test_peft_and_transformers_open_the_bundle_and_what_is_exported_from_it(fold
             assert list(ours["scores"].values()) == pytest.approx(scores, abs=1e-5)
 
 
-@pytest.mark.parametrize("method", ["lora", "full"])
-@pytest.mark.parametrize("family", ["roberta", "distilbert", "electra"])
+@each_with("lora", "full")
 def test_a_family_tags_words_and_transformers_does_the_same(folder, family, method):
     from peft import PeftModel
     from transformers import AutoModelForTokenClassification
@@ -111,3 +128,69 @@ def test_a_family_tags_words_and_transformers_does_the_same(folder, family, meth
             logits = theirs(input_ids=batch.input_ids[None]).logits[0, batch.first]
         expected = ours.logits(examples)
         assert logits.numpy() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("task", ["classify", "tag"])
+def test_the_head_that_modernbert_learned_before_is_kept_and_not_saved_again(folder, task):
+    from transformers import AutoConfig, AutoModelForMaskedLM
+
+    shutil.rmtree(folder / "bert")
+    sizes = tiny_families.SIZES["modernbert"] | {"max_position_embeddings": 66}
+    pretrained = AutoModelForMaskedLM.from_config(AutoConfig.for_model("modernbert", **sizes))
+    pretrained.save_pretrained(folder / "bert")
+    tiny.write_tokenizer(folder / "bert")
+    if task == "tag":
+        for name, seed in (("train", 1), ("dev", 2)):
+            rows = tiny_tasks.tagged_rows(32, seed)
+            tiny_tasks.write_jsonl(folder / "data" / f"{name}.jsonl", rows)
+    finetune(finetuning("train.max_steps=2", "train.learning_rate=0.01", f"task={task}"), RUN)
+    saved = load_file(RUN / "best" / "adapter_model.safetensors")
+    assert not [name for name in saved if ".head." in name]
+    transform = load(RUN, device="cpu").model.transform
+    assert transform.dense.weight.equal(pretrained.head.dense.weight)
+
+
+def test_a_rank_that_cannot_be_saved_is_refused_before_training(folder):
+    shutil.rmtree(folder / "bert")
+    tiny_families.write(folder / "bert", "modernbert", max_position_embeddings=66)
+    message = "lora.r 400 is too large: adapters of ModernBERT .* set it to 341 or less"
+    with pytest.raises(ConfigError, match=message):
+        finetune(finetuning("lora.r=400"), RUN)
+
+
+def test_a_base_in_shards_is_tuned_and_noticed_when_it_changes(folder):
+    network = tiny_families.model("bert", max_position_embeddings=66)
+    shutil.rmtree(folder / "bert")
+    network.save_pretrained(folder / "bert", max_shard_size=4096)
+    tiny.write_tokenizer(folder / "bert")
+    assert not (folder / "bert" / "model.safetensors").exists()
+    finetune(finetuning("train.max_steps=2"), RUN)
+    assert load(RUN, device="cpu").predict(TEXTS)
+    shard = sorted((folder / "bert").glob("model-*.safetensors"))[0]
+    changed = {name: tensor + 1 for name, tensor in load_file(shard).items()}
+    save_file(changed, shard, {"format": "pt"})
+    with pytest.raises(DataError, match="was trained on other weights"):
+        load(RUN, device="cpu")
+
+
+@pytest.mark.parametrize("family", ["albert", "modernbert"])
+def test_updates_are_looked_at_reranked_and_extracted(folder, family):
+    shutil.rmtree(folder / "bert")
+    tiny_families.write(folder / "bert", family, max_position_embeddings=66)
+    settings = ("train.max_steps=2", "train.learning_rate=0.01", "lora.target_modules=qv")
+    finetune(finetuning(*settings, "lora.r=2"), RUN)
+    model = load(RUN, device="cpu").model
+    assert {name.rpartition(".")[2] for name in adapters(model)} == {"query", "value"}
+    rows = look_at(RUN)["modules"]
+    assert [row["rank"] for row in rows] == [2] * 2 * len(model.encoder.blocks)
+    rerank(RUN, rank=1, out=Path("small"), device="cpu")
+    small = load(Path("small"), device="cpu")
+    assert {module.rank for module in adapters(small.model).values()} == {1}
+    whole = Path("full")
+    finetune(finetuning(*settings[:2], "method=full"), whole)
+    extract(str(folder / "bert"), whole, rank=16, out=Path("adapter"), device="cpu")
+    tuned, adapted = (load(path, device="cpu").model for path in (whole, Path("adapter")))
+    merge_all(adapted)
+    for name, weight in tuned.state_dict().items():
+        if name in (f"{n}.weight" for n in adapters(adapted)):
+            torch.testing.assert_close(adapted.state_dict()[name], weight, atol=1e-5, rtol=0)

@@ -84,7 +84,8 @@ def test_only_the_files_of_a_model_are_downloaded(tmp_path, monkeypatch):
     assert folder == snapshot
     assert asked["name"] == "somebody/some-bert"
     assert {file.name for file in blobs.iterdir()} <= set(asked["allow_patterns"])
-    assert not any(p.endswith((".bin", ".py")) or "*" in p for p in asked["allow_patterns"])
+    assert not any(p.endswith((".bin", ".py")) for p in asked["allow_patterns"])
+    assert [p for p in asked["allow_patterns"] if "*" in p] == ["model-*-of-*.safetensors"]
     load_encoder(folder)
 
 

@@ -38,7 +38,6 @@ def test_the_best_of_a_run_is_proposed_only_where_it_is_a_model(tmp_path):
     ("names", "message"),
     [
         (["config.json", "pytorch_model.bin"], "holds only pytorch_model.bin, a pickle file"),
-        (["config.json", "model.safetensors.index.json"], "not supported yet"),
         (["config.json"], "RUN holds no model.safetensors"),
         (["adapter_config.json"], "is an adapter, not a model"),
         (["readme.md"], "RUN holds no config.json — a model folder holds"),
@@ -53,8 +52,9 @@ def test_no_folder_at_all(tmp_path):
     assert "is a file" in refusal(folder_with(tmp_path, "y") / "y")
 
 
-def test_a_model_folder_passes(tmp_path):
-    check_model_folder(folder_with(tmp_path, "config.json", "model.safetensors"))
+@pytest.mark.parametrize("weights", ["model.safetensors", "model.safetensors.index.json"])
+def test_a_model_folder_passes(tmp_path, weights):
+    check_model_folder(folder_with(tmp_path, "config.json", weights))
 
 
 def test_the_identity_of_a_base_is_its_name_and_the_hash_of_its_weights(tmp_path):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from lowkey.lora.config import LoRAConfig
+from lowkey.lora.embedding import LoRAEmbedding
 from lowkey.lora.layer import LoRALinear
 from lowkey.lora.spectrum import (
     Spectrum,
@@ -153,3 +154,17 @@ def test_a_fresh_update_is_zero_and_loses_nothing() -> None:
     assert (spectrum.kept(1), spectrum.rank_for(0.99)) == (1, 1)
     set_update(module, decompose_update(module), rank=1, scaling=2.0)
     assert float(module.delta_weight().detach().abs().max()) == 0
+
+
+def test_a_table_of_embeddings_is_taken_apart_and_put_together_too() -> None:
+    table = LoRAEmbedding(nn.Embedding(11, 6), LoRAConfig(r=4, lora_alpha=3))
+    nn.init.normal_(table.lora_embedding_A)
+    before, found = table.delta_weight(), decompose_update(table)
+    oracle = torch.linalg.svdvals(before.double())[:4]
+    torch.testing.assert_close(found.spectrum.values, oracle, atol=1e-5, rtol=1e-5)
+    set_update(table, found, rank=4, scaling=0.7)
+    torch.testing.assert_close(table.delta_weight(), before, atol=1e-5, rtol=1e-5)
+    set_update(table, found, rank=2, scaling=0.7)
+    assert (table.rank, table.scaling) == (2, 0.7)
+    lost = (table.delta_weight() - before).norm()
+    torch.testing.assert_close(lost, oracle[2:].norm().float(), atol=1e-5, rtol=1e-5)

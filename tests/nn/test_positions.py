@@ -5,7 +5,13 @@ import math
 import pytest
 import torch
 
-from lowkey.nn.positions import RotaryPositions, SinusoidalPositions, sinusoidal_table
+from lowkey.nn.positions import (
+    RelativeBias,
+    RotaryPositions,
+    SinusoidalPositions,
+    relative_buckets,
+    sinusoidal_table,
+)
 
 
 @pytest.mark.parametrize(("position", "feature"), [(0, 0), (1, 0), (7, 3), (500, 6), (4999, 9)])
@@ -117,3 +123,37 @@ def test_odd_widths_are_refused() -> None:
         sinusoidal_table(3, 5)
     with pytest.raises(ValueError, match="even number of features a head: 3"):
         RotaryPositions(3)
+
+
+@pytest.mark.parametrize("base", [10_000.0, 160_000.0])
+def test_rotary_positions_in_halves_are_those_of_modernbert(base: float) -> None:
+    from transformers.models.modernbert.modeling_modernbert import apply_rotary_pos_emb
+
+    torch.manual_seed(0)
+    positions, x = torch.tensor([0, 1, 7, 100]), torch.randn(4, 12)
+    angles = positions[:, None] * base ** (-torch.arange(0, 6, 2) / 6)
+    angles = torch.cat([angles, angles], 1)
+    heads = x.view(1, 4, 2, 6).transpose(1, 2)
+    expected, _ = apply_rotary_pos_emb(heads, heads, angles.cos()[None], angles.sin()[None])
+    found = RotaryPositions(6, base, "halves")(x, positions, 101)
+    torch.testing.assert_close(found, expected.transpose(1, 2).reshape(4, 12), atol=1e-5, rtol=0)
+    neighbours = RotaryPositions(6, base)(x, positions, 101)
+    assert (neighbours - found).abs().max() > 0.1
+
+
+def test_buckets_of_distances_are_those_of_mpnet() -> None:
+    from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
+
+    distances = torch.arange(-700, 701)
+    expected = MPNetEncoder.relative_position_bucket(distances)
+    assert torch.equal(relative_buckets(distances, 32), expected)
+    assert expected.unique().tolist() == [i for i in range(32) if i != 16]  # 16: behind, by 0
+
+
+def test_a_relative_bias_has_one_column_for_each_distance() -> None:
+    bias = RelativeBias(8, 2)
+    columns = bias(4)
+    for column, distance in enumerate(range(-3, 4)):
+        bucket = relative_buckets(torch.tensor([distance]), 8).item()
+        assert torch.equal(columns[:, column], bias.table.weight[bucket])
+    assert torch.equal(bias(3), columns[:, 1:-1])

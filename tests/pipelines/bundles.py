@@ -1,9 +1,11 @@
 """Pipelines of tiny random models, made without training."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import tiny
+import tiny_tasks
 import torch
 
 from lowkey.data.tokenizer import TextTokenizer
@@ -92,6 +94,18 @@ def saved(pipeline: TextClassifier | Tagger | Translator, folder: Path) -> Path:
     folder.mkdir()
     pipeline.save(folder)
     return folder
+
+
+def write_what_is_opened(code: str) -> None:
+    """Writes what a page's code opens: an encoder, or runs by LoRA over one base."""
+    if '"models/bert"' in code:
+        tiny_tasks.write_bert(Path("models/bert"))
+    runs = [run for some in re.findall(r"TextBank.load\(\[(.*)\]", code) for run in some.split(",")]
+    base = write_base(Path("base")) if runs else Path()
+    for seed, run in enumerate(Path(run.strip(' "')) for run in runs):
+        run.mkdir(parents=True)
+        (run / "config.yaml").touch()
+        saved(classifier(base, "lora", seed=seed), run / "best")
 
 
 def translator(*, joint: bool = False, decode: Any = None, **changes: Any) -> Translator:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lowkey.cli.options import AsJson, Base, Device, Precision, Run
+from lowkey.cli.several import Also, answers_of_several
 from lowkey.cli.wishes import (
     DecodeSettings,
     LengthPenalty,
@@ -30,10 +31,7 @@ from lowkey.errors import DataError, escaped
 
 if TYPE_CHECKING:
     from lowkey.cli.texts import Input
-    from lowkey.pipelines.classifier import TextClassifier
     from lowkey.pipelines.decoding import Decoding
-    from lowkey.pipelines.tagger import Tagger
-    from lowkey.pipelines.translator import Translator
 
 Texts = Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="What to predict.")]
 File = Annotated[
@@ -52,6 +50,7 @@ def predict(
     run: Run,
     texts: Texts = None,
     file: File = None,
+    also: Also = None,
     as_json: AsJson = False,
     base: Base = None,
     device: Device = "auto",
@@ -90,13 +89,12 @@ def predict(
     column = {"translation": "source", "tagging": "tokens"}.get(facts.kind, "text")
     inputs = map(Input, texts) if texts else _inputs_of(str(file), column)
     inputs = portions(inputs, _portion(file, translates))
-    first = next(inputs, None)  # what is wrong with it is told before torch is imported
-    if first is None:
-        return
-    from lowkey.pipelines.load import load
-
-    model = load(run, base=base, device=device, precision=precision)
-    for answers in _answers(model, chain([first], inputs), wishes, decoding):
+    opening = {"base": base, "device": device, "precision": precision}
+    if also:
+        found = answers_of_several([run, *also], inputs, **opening)
+    else:
+        found = _answers(run, inputs, wishes, decoding, opening)
+    for answers in found:
         for answer in answers:
             print(json.dumps(answer, ensure_ascii=False) if as_json else _in_words(answer))
         sys.stdout.flush()
@@ -130,17 +128,24 @@ def _inputs_of(name: str, column: str) -> "Iterator[Input]":
 
 
 def _answers(
-    model: "TextClassifier | Tagger | Translator",
+    run: Path,
     inputs: "Iterator[list[Input]]",
     wishes: Wishes,
     decoding: "Decoding | None",
+    settings: dict[str, Any],
 ) -> Iterator[list[dict[str, Any]]]:
     """Predicts portion by portion."""
+    first = next(inputs, None)  # what is wrong with it is told before torch is imported
+    if first is None:
+        return iter(())
+    inputs = chain([first], inputs)
     from lowkey.cli.counter import Counter
     from lowkey.cli.tagging import tagged
+    from lowkey.pipelines.load import load
     from lowkey.pipelines.tagger import Tagger
     from lowkey.pipelines.translator import Translator
 
+    model = load(run, **settings)
     if isinstance(model, Tagger):
         return tagged(model, inputs)
     if isinstance(model, Translator):
@@ -162,6 +167,9 @@ def _second_texts(portion: "Sequence[Input]") -> list[str] | None:
 
 def _in_words(answer: dict[str, Any]) -> str:
     """Writes an answer for people: a label with its probability, a number, tags, or texts."""
+    if "adapter" in answer:
+        name, rest = answer["adapter"], {k: v for k, v in answer.items() if k != "adapter"}
+        return f"{escaped(name)}\t{_in_words(rest)}"
     if "tags" in answer:
         from lowkey.pipelines.sentences import tags_in_words
 

@@ -53,6 +53,7 @@ VERBS: dict[str, dict[Callable[..., None], list[str]]] = {
             "lowkey predict runs/translate --file sources.txt > targets.txt",
             'lowkey predict runs/translate --num-beams 8 --nbest 3 --scores "Guten Morgen."',
             "cat reviews.jsonl | lowkey predict runs/classify --file - --json",
+            'lowkey predict runs/topics --also runs/moods "What a film!"',
         ],
         results.evaluate: [
             "lowkey evaluate runs/classify --data test.jsonl",

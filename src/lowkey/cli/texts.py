@@ -20,6 +20,7 @@ class Input:
         words: The words of a sentence, where it comes as a list.
         pair: The second text, where there is one.
         prefix: What the output is made to begin with, where a line says so.
+        adapter: Which of several runs is to answer, where a line says so.
         place: Where it stands, for messages.
     """
 
@@ -28,6 +29,7 @@ class Input:
     prefix: str | None = None
     place: str = field(default="", compare=False)
     words: list[str] | None = None
+    adapter: str | None = None
 
     @property
     def sentence(self) -> list[str]:
@@ -46,8 +48,8 @@ def read_inputs(
     Args:
         readline: Reads a line of at most so many bytes, as the method of files does.
         place: Name of the file, for messages.
-        column: The key of the text in JSONL: "text" (then "text_pair" is read too), "source" (then
-            "prefix" is) or "tokens", which is a list of words.
+        column: The key of the text in JSONL: "text" (then "text_pair" and "adapter" are read too),
+            "source" (then "prefix" is) or "tokens", which is a list of words.
         json_lines: Whether it is JSONL; None goes by whether the first character is ``{``.
 
     Yields:
@@ -119,10 +121,11 @@ def _parsed(line: str, where: str, column: str) -> Input:
         return Input(" ".join(words), place=where, words=words)
     pair = record.get("text_pair") if column == "text" else None
     prefix = record.get("prefix") if column == "source" else None
-    for text in (record[column], pair or "", prefix or ""):
+    adapter = record.get("adapter") if column == "text" else None
+    for text in (record[column], pair or "", prefix or "", adapter or ""):
         if not isinstance(text, str):
             raise DataError(f"{shown(text)} is not a text", where=where)
-    return Input(record[column], pair, prefix, where)
+    return Input(record[column], pair, prefix, where, adapter=adapter)
 
 
 def _are_words(value: object) -> bool:

@@ -121,6 +121,26 @@ class LabelledExamples:
         encoded = tokenizer.encode(texts, pairs, max_length=max_length)
         return cls(encoded.tokens, encoded.segment_ids, labels, encoded.num_truncated)
 
+    @classmethod
+    def join(cls, parts: Sequence["LabelledExamples"]) -> "LabelledExamples":
+        """Puts examples without labels behind each other; single texts and pairs may be mixed.
+
+        Args:
+            parts: Examples in portions, at least one.
+
+        Returns:
+            All of them.
+        """
+        segments = None
+        if any(part.segments is not None for part in parts):
+            # The tokens of a single text are all in the first segment.
+            first = (np.zeros(len(part.tokens.values), np.uint8) for part in parts)
+            segments = np.concatenate(
+                [z if p.segments is None else p.segments for p, z in zip(parts, first, strict=True)]
+            )
+        tokens = FlatSequences.join([part.tokens for part in parts])
+        return cls(tokens, segments, None, sum(part.num_truncated for part in parts))
+
     def __len__(self) -> int:
         """Returns the number of examples."""
         return len(self.tokens)

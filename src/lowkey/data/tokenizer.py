@@ -52,10 +52,19 @@ class TextTokenizer:
         known = [frame for frame in FRAMES if vocabulary.keys() >= set(frame[:2])]
         if not known:
             raise DataError("the tokenizer has neither [CLS] and [SEP] nor <s> and </s>")
+        segments = True
+        if tokenizer.post_processor is not None:
+            with native_errors("the tokenizer cannot be used"):
+                framed = tokenizer.encode("", "")
+            # MPNet's vocabulary has both pairs; what it puts in front of a text tells them apart.
+            known.sort(key=lambda frame: frame[0] not in framed.tokens[:1])
+            segments = any(framed.type_ids)
         begin, end, unknown = known[0]
         self.begin_id = vocabulary[begin]
         self.end_id = vocabulary[end]
-        self.unknown_id = vocabulary.get(unknown)
+        # ALBERT's texts begin as BERT's and its unknown token is RoBERTa's, MPNet has it otherwise.
+        names = (unknown, *(frame[2] for frame in FRAMES))
+        self.unknown_id = next((vocabulary[name] for name in names if name in vocabulary), None)
         if len({self.begin_id, self.end_id, self.unknown_id}) < 3:
             ids = f"{begin} {self.begin_id}, {end} {self.end_id}, {unknown} {self.unknown_id}"
             raise DataError(f"two special tokens of the tokenizer have the same id ({ids})")
@@ -66,7 +75,7 @@ class TextTokenizer:
         self._tokenizer.no_truncation()
         self._tokenizer.post_processor = TemplateProcessing(
             single=f"{begin} $A {end}",
-            pair=pair_frame(begin, end),
+            pair=pair_frame(begin, end, segments=segments),
             special_tokens=[(begin, self.begin_id), (end, self.end_id)],
         )
 

@@ -6,7 +6,7 @@ an allow-list of parts, with their dangerous numbers bounded, before the library
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ _PARTS = {
     "model": {"WordPiece", "WordLevel", "BPE", "Unigram"},
     "normalizer": {
         *("Sequence", "BertNormalizer", "Lowercase", "StripAccents", "Strip"),
-        *("NFC", "NFD", "NFKC", "NFKD", "Precompiled"),
+        *("NFC", "NFD", "NFKC", "NFKD", "Precompiled", "Replace"),
     },
     "pre_tokenizer": {
         *("Sequence", "BertPreTokenizer", "Whitespace", "WhitespaceSplit", "Punctuation"),
@@ -123,8 +123,8 @@ def _allowed_document(data: Any, path: Path) -> dict[str, Any]:
         "added_tokens": data.get("added_tokens") or [],
         "normalizer": data.get("normalizer"),
         "pre_tokenizer": data.get("pre_tokenizer"),
-        # Every tokenizer gets the same frame of special tokens (see TextTokenizer).
-        "post_processor": None,
+        # It says how texts are framed; the frame itself is made anew (see TextTokenizer).
+        "post_processor": data.get("post_processor"),
         "decoder": data.get("decoder"),
         "model": model,
     }
@@ -151,8 +151,24 @@ def _check_part(name: str, part: Any, path: Path) -> None:
             _check_part(name, item, path)
     if kind == "FixedLength" and not (isinstance(part.get("length"), int) and part["length"] > 0):
         raise DataError("FixedLength needs a length of at least 1", where=str(path))
+    if kind == "Replace":
+        _check_replacement(part, path)
     if kind == "TemplateProcessing":
         check_template(part, path)
+
+
+def _check_replacement(part: Mapping[str, Any], path: Path) -> None:
+    """Refuses replacements but those of a few letters, and of spaces by one as in SentencePiece."""
+    pattern, content = part.get("pattern"), part.get("content")
+    if pattern == {"Regex": " {2,}"} and content == " ":
+        return
+    old = pattern.get("String") if isinstance(pattern, dict) and len(pattern) == 1 else None
+    if not all(isinstance(text, str) and len(text) <= 8 for text in (old, content)) or not old:
+        raise DataError(
+            f"normalizer Replace of {shown(pattern)} by {shown(content)} is not supported",
+            where=str(path),
+            fix="lowkey reads those of a few letters, and that of several spaces by one",
+        )
 
 
 def _bert_document(path: Path) -> dict[str, Any]:

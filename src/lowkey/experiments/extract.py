@@ -150,9 +150,12 @@ def _take_over(
 ) -> dict[str, Decomposition]:
     """Adapts the base by the best updates of the rank, and gives it the modules carried whole."""
     try:
-        inject(pair.base, config)
+        report = inject(pair.base, config)
     except ConfigError as error:
         raise ConfigError(error.what, where="--targets", fix=error.fix) from None
+    if report.tables:
+        what = f"{report.tables[0]} is a table of embeddings, no linear map"
+        raise ConfigError(what, where="--targets", fix="name linear maps")
     modules = adapters(pair.base)
     weights = {name: pair.tuned.get_parameter(f"{name}.weight") for name in modules}
     largest = max(min(weight.shape) for weight in weights.values())

@@ -7,12 +7,11 @@ import torch
 
 from lowkey.errors import ConfigError, did_you_mean
 from lowkey.experiments.config import FinetuneRecipe
-from lowkey.files import tensor_infos
 from lowkey.hf.adapter_families import Family
 from lowkey.hf.encoder_families import FAMILIES
-from lowkey.hf.model_folder import WEIGHTS
 from lowkey.hf.tagger import tagger_names
-from lowkey.lora.config import LoRAConfig
+from lowkey.hf.weights import open_weights
+from lowkey.lora.config import MAX_RANK, LoRAConfig
 from lowkey.lora.inject import inject
 from lowkey.models.heads import SequenceClassifier, TokenClassifier
 
@@ -41,19 +40,18 @@ def make_trainable(
 
     Raises:
         ConfigError: If LoRA's options name modules that are not there or cannot be saved, or
-            leave out the head.
+            leave out the head, or if the rank is larger than can be saved.
     """
     pooler = model.encoder.pooler
-    new_pooler = pooler is not None and not any(
-        "pooler." in name for name in tensor_infos(base / WEIGHTS)
-    )
+    held = open_weights(base).infos
+    new_pooler = pooler is not None and not any("pooler." in name for name in held)
     if recipe.method == "lora":
-        new = ["pooler"] if new_pooler else []
-        if isinstance(model, SequenceClassifier) and model.transform is not None:
-            new.append("transform")
         family = model.encoder.config.family
         tags = isinstance(model, TokenClassifier)
         names = tagger_names(family) if tags else FAMILIES[family]
+        new = ["pooler"] if new_pooler else []
+        if model.transform is not None and not names.brings_transform(held):
+            new.append("transform")
         config = _whole(recipe.lora, new, names.adapters)
         say(str(inject(model, config, generator)))
         return config
@@ -81,6 +79,15 @@ def _whole(config: LoRAConfig, new: Sequence[str], family: Family) -> LoRAConfig
         raise ConfigError(
             f"{key} leaves out classifier: the new head would be neither trained nor saved",
             fix=f"set {key} to [{', '.join(['classifier', *modules])}]",
+        )
+    parts = max(family.parts.values(), default=1)
+    largest = MAX_RANK // parts // (2 if config.init_lora_weights == "pissa" else 1)
+    rank = max(config.r, *config.rank_pattern.values(), 0)
+    if rank > largest:
+        raise ConfigError(
+            f"lora.r {rank} is too large: adapters of {family.title} are saved at up to {parts}"
+            f" times their rank, which may be {MAX_RANK}",
+            fix=f"set it to {largest} or less",
         )
     modules += [name for name in new if name not in modules]
     return config.model_copy(update={"modules_to_save": modules})

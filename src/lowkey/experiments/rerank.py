@@ -9,8 +9,7 @@ from lowkey.experiments.rescore import Before, recount, score_after, score_befor
 from lowkey.experiments.spectrum import kept_by
 from lowkey.files import staged_folder
 from lowkey.lora.config import LoRAConfig
-from lowkey.lora.inject import adapters
-from lowkey.lora.layer import LoRALinear
+from lowkey.lora.inject import Adapted, adapters
 from lowkey.lora.spectrum import Decomposition, decompose_update, set_update
 from lowkey.pipelines.bundle import Facts, folder_bytes
 from lowkey.pipelines.classifier import TextClassifier
@@ -193,7 +192,7 @@ def _choose(
     return rank
 
 
-def _of_rank(config: LoRAConfig, rank: int, modules: Mapping[str, LoRALinear]) -> LoRAConfig:
+def _of_rank(config: LoRAConfig, rank: int, modules: Mapping[str, Adapted]) -> LoRAConfig:
     """The options of the same updates in another rank, as if it had been asked for.
 
     Alpha is chosen so that the factor in front of B A stays, for who trains on. An update that has

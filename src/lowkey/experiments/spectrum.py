@@ -6,8 +6,8 @@ from typing import Any
 
 from lowkey.errors import ConfigError
 from lowkey.experiments.tuned import open_pair
-from lowkey.lora.inject import adapters
-from lowkey.lora.layer import LoRALinear
+from lowkey.lora.embedding import LoRAEmbedding
+from lowkey.lora.inject import Adapted, adapters
 from lowkey.lora.spectrum import Spectrum, decompose_update, difference_spectrum
 from lowkey.pipelines.base_model import find_base
 from lowkey.pipelines.bundle import Facts
@@ -55,9 +55,9 @@ def spectrum(run: Path, *, base: str | None = None) -> dict[str, Any]:
     return {"method": facts.method, "modules": rows, "ranks": by_rank(spectra)}
 
 
-def _of_update(module: LoRALinear) -> Spectrum:
+def _of_update(module: Adapted) -> Spectrum:
     """The spectrum of what an adapted map changes; with DoRA that is more than its factors."""
-    if module.lora_magnitude_vector is None:
+    if isinstance(module, LoRAEmbedding) or module.lora_magnitude_vector is None:
         return decompose_update(module).spectrum
     return difference_spectrum(module.adapted_weight(), module.weight)
 

@@ -60,9 +60,10 @@ def verified(folder: Path, *, base: str | None, precision: str) -> str:
             f"{folder} does not compute what was trained: a new process differs by {found:.1e}",
             fix="keep the run folder and report this",
         )
+    gap = f"{found:.1e}" if found else "0"
     return (
         f"saved: {folder} (a new process opened it: largest difference of its numbers on"
-        f" {PROBE_ROWS} validation rows {found:.1e})"
+        f" {PROBE_ROWS} validation rows {gap})"
     )
 
 

@@ -7,15 +7,23 @@ from typing import TypeVar
 from torch import nn
 
 from lowkey.errors import MissingInputError
-from lowkey.files import tensor_infos, write_json, write_tensors
+from lowkey.files import write_json, write_tensors
 from lowkey.hf.adapter_config import AdapterConfigFile, adapter_json, read_adapter_config
 from lowkey.hf.adapter_families import BERT, Family
 from lowkey.hf.adapter_keys import AdapterKeys
-from lowkey.hf.adapter_modules import adapted_modules, endings, modules_held_whole, pattern
+from lowkey.hf.adapter_modules import (
+    adapted_modules,
+    endings,
+    modules_held_whole,
+    pattern,
+    refuse_tables,
+)
+from lowkey.hf.adapter_parts import Size, put_together, without_padding
 from lowkey.hf.model_folder import ADAPTER_CONFIG, make_folder
-from lowkey.hf.weights import match, read_matched
+from lowkey.hf.weights import Weights, match, read_matched
 from lowkey.lora.config import LoRAConfig, first_match
 from lowkey.lora.inject import adapters, inject
+from lowkey.lora.layer import LoRALinear
 
 V = TypeVar("V")
 
@@ -57,8 +65,9 @@ def save_adapter(
     whole = tuple(f"{ours}." for name in saved for ours in family.saved_modules[name])
     state, lora_config = model.state_dict(), lora_config.against_base()
     for name, module in adapted.items():
-        a, b = module.factors_against_base()
-        state |= {f"{name}.lora_A.weight": a, f"{name}.lora_B.weight": b}
+        if isinstance(module, LoRALinear):
+            a, b = module.factors_against_base()
+            state |= {f"{name}.lora_A.weight": a, f"{name}.lora_B.weight": b}
     kept = [
         name
         for name in state
@@ -66,21 +75,26 @@ def save_adapter(
     ]
     # A parameter of the model itself, such as a bias of the outputs, is of no module.
     others = {name.rpartition(".")[0] for name in state if name not in kept} - adapted.keys() - {""}
-    own = {family.theirs(name): lora_config.of_module(name) for name in adapted}
+    keys, own = AdapterKeys(family, adapted), {n: lora_config.of_module(n) for n in adapted}
+    tensors, sizes = put_together(
+        model,
+        {keys.theirs(name): state[name].float() for name in kept},
+        {family.theirs(name): Size(c.r, c.lora_alpha) for name, c in own.items()},
+        lora_config,
+        family,
+    )
     config = adapter_json(
         lora_config,
-        target_modules=endings(own.keys(), {family.theirs(name) for name in others}),
-        rank_pattern=pattern({name: c.r for name, c in own.items()}, lora_config.r),
+        target_modules=endings(sizes, {family.module(name) for name in others} - sizes.keys()),
+        rank_pattern=pattern({name: size.r for name, size in sizes.items()}, lora_config.r),
         alpha_pattern=pattern(
-            {name: c.lora_alpha for name, c in own.items()}, lora_config.lora_alpha
+            {name: size.lora_alpha for name, size in sizes.items()}, lora_config.lora_alpha
         ),
         modules_to_save=saved,
         base_name=base_name,
         task_type=family.task_type,
     )
     make_folder(folder)
-    keys = AdapterKeys(family, adapted)
-    tensors = {keys.theirs(name): state[name].float() for name in kept}
     write_tensors(folder / ADAPTER_WEIGHTS, tensors, {"format": "pt"})
     write_json(folder / ADAPTER_CONFIG, config)
 
@@ -106,35 +120,50 @@ def load_adapter(model: nn.Module, folder: Path, family: Family = BERT) -> LoRAC
     if adapters(model):
         raise ValueError("the model has adapters already")
     config = read_adapter_config(folder)
-    infos = tensor_infos(_weights_file(folder))
+    weights = Weights.of_file(_weights_file(folder)).in_parts(family.parts)
     whole = modules_held_whole(config, folder, family)
     inside = tuple(f"{module}." for module in whole)
-    linears = {
+    candidates = {
         name: module
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and not f"{name}.".startswith(inside)
+        if isinstance(module, nn.Linear | nn.Embedding) and not f"{name}.".startswith(inside)
     }
-    targets = adapted_modules(config, linears, infos, folder, family)
+    targets = adapted_modules(config, candidates, weights.infos, folder, family)
     lora_config = _options(config, targets, whole, family)
     shapes = {
         name: tuple(tensor.shape)
         for name, tensor in model.state_dict().items()
         if name.startswith(inside) or lora_config.trains_bias(name, targets)
     }
+    refuse_tables({name: candidates[name] for name in targets}, lora_config, weights.infos, folder)
     for name in targets:
-        rank = lora_config.of_module(name).r
-        shapes[f"{name}.lora_A.weight"] = (rank, linears[name].in_features)
-        shapes[f"{name}.lora_B.weight"] = (linears[name].out_features, rank)
-        if config.use_dora:
-            shapes[f"{name}.lora_magnitude_vector"] = (linears[name].out_features,)
-    path = folder / ADAPTER_WEIGHTS
+        shapes |= _shapes(name, candidates[name], lora_config)
     fix = "the adapter was made for another model, or its two files do not belong together"
     names = AdapterKeys(family, targets, copies=config.bias == "all")
-    keys = match(infos, shapes, names.ours, names.theirs, where=str(path), fix=fix)
-    tensors = read_matched(path, keys)
+    keys = match(weights.infos, shapes, names.ours, names.theirs, where=str(weights.path), fix=fix)
+    tensors, lora_config = without_padding(read_matched(weights, keys), lora_config, family)
     inject(model, lora_config)
     model.load_state_dict(tensors, strict=False)
     return lora_config
+
+
+def _shapes(
+    name: str, module: nn.Linear | nn.Embedding, lora_config: LoRAConfig
+) -> dict[str, tuple[int, ...]]:
+    """The parameters that an update of one module has, by our names."""
+    rank, out = lora_config.of_module(name).r, module.weight.shape[0]
+    if isinstance(module, nn.Embedding):
+        return {
+            f"{name}.lora_embedding_A": (rank, out),
+            f"{name}.lora_embedding_B": (module.embedding_dim, rank),
+        }
+    shapes: dict[str, tuple[int, ...]] = {
+        f"{name}.lora_A.weight": (rank, module.in_features),
+        f"{name}.lora_B.weight": (out, rank),
+    }
+    if lora_config.use_dora:
+        shapes[f"{name}.lora_magnitude_vector"] = (out,)
+    return shapes
 
 
 def _options(
@@ -161,7 +190,7 @@ def _own(
     entries: Mapping[str, V] | None, usual: V, targets: Sequence[str], family: Family
 ) -> dict[str, V]:
     """What a pattern of theirs says of each target, by our names, where it is not the usual."""
-    values = {name: first_match(entries or {}, family.theirs(name), usual) for name in targets}
+    values = {name: first_match(entries or {}, family.module(name), usual) for name in targets}
     return {name: value for name, value in values.items() if value != usual}
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from lowkey.hf.bert_names import BERT_NAMES
 from lowkey.hf.marian_names import MARIAN_NAMES
 from lowkey.hf.names import NameMap
+from lowkey.hf.parts import whole_name
 from lowkey.lora.config import matches
 
 
@@ -32,6 +33,11 @@ class Family:
     saved_modules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     absent_modules: frozenset[str] = frozenset()
 
+    @property
+    def parts(self) -> Mapping[str, int]:
+        """How many modules of ours a module of theirs is, where it is several."""
+        return {} if self.names is None else self.names.parts
+
     def theirs(self, name: str) -> str:
         """Translates our name of a module or parameter.
 
@@ -45,6 +51,20 @@ class Family:
             KeyError: If the table does not hold it.
         """
         return name if self.names is None else self.names.theirs(name)
+
+    def module(self, name: str) -> str:
+        """Names the module of theirs that a module of ours is, or is a part of.
+
+        Args:
+            name: Our name.
+
+        Returns:
+            Their name, as it stands in files.
+
+        Raises:
+            KeyError: If the table does not hold it.
+        """
+        return whole_name(self.theirs(name))
 
     def ours(self, name: str) -> str:
         """Translates their name of a module or parameter.

@@ -11,7 +11,9 @@ from lowkey.files import TensorInfo
 from lowkey.hf.adapter_config import AdapterConfigFile
 from lowkey.hf.adapter_families import Family
 from lowkey.hf.model_folder import ADAPTER_CONFIG
-from lowkey.lora.config import matches
+from lowkey.hf.parts import whole_name
+from lowkey.lora.config import LoRAConfig, matches
+from lowkey.lora.embedding import problem_with_tables
 
 V = TypeVar("V")
 
@@ -44,16 +46,16 @@ def modules_held_whole(config: AdapterConfigFile, folder: Path, family: Family) 
 
 def adapted_modules(
     config: AdapterConfigFile,
-    linears: Mapping[str, nn.Linear],
+    modules: Mapping[str, nn.Module],
     infos: Mapping[str, TensorInfo],
     folder: Path,
     family: Family,
 ) -> list[str]:
-    """Finds the linear maps that an adapter is for, by peft's rule for lists of names.
+    """Finds the linear maps and tables that an adapter is for, by peft's rule for names in lists.
 
     Args:
         config: Its options.
-        linears: The linear maps of the model, by our names.
+        modules: The linear maps and the tables of the model, by our names.
         infos: Header of its weights, for messages.
         folder: Its folder, for messages.
         family: What kind of model it is for.
@@ -62,22 +64,55 @@ def adapted_modules(
         Our names.
 
     Raises:
-        DataError: If a target matches no linear map.
+        DataError: If a target matches none of them.
     """
-    theirs = {family.theirs(name): name for name in linears}
+    theirs = {name: family.module(name) for name in modules}
     wanted = config.target_modules
-    absent = [t for t in wanted if not any(matches(name, t) for name in theirs)]
+    absent = [t for t in wanted if not any(matches(name, t) for name in theirs.values())]
     if absent:
-        modules = [k.removesuffix(".lora_A.weight") for k in infos if k.endswith(".lora_A.weight")]
-        places = sum(any(matches(module, t) for t in absent) for module in modules)
-        known = sorted({name.rpartition(".")[2] for name in theirs})
+        held = [k.removesuffix(".lora_A.weight") for k in infos if k.endswith(".lora_A.weight")]
+        places = sum(
+            any(matches(module, t) for t in absent) for module in set(map(whole_name, held))
+        )
+        linears = (theirs[ours] for ours, one in modules.items() if isinstance(one, nn.Linear))
+        known = sorted({name.rpartition(".")[2] for name in linears})
         raise DataError(
             f"adapter {folder} wants modules {', '.join(absent[:4])} ({places} places); "
             "this model has none",
             fix=f"it was made for another family; {family.title} calls its linear maps"
             f" {', '.join(known)}",
         )
-    return [ours for name, ours in theirs.items() if _is_target(name, config)]
+    return [ours for ours, name in theirs.items() if _is_target(name, config)]
+
+
+def refuse_tables(
+    modules: Mapping[str, nn.Module],
+    config: LoRAConfig,
+    infos: Mapping[str, TensorInfo],
+    folder: Path,
+) -> None:
+    """Refuses adapters of tables of embeddings that cannot be computed exactly.
+
+    Args:
+        modules: The modules that the adapter is for, by our names.
+        config: Its options.
+        infos: Header of its weights.
+        folder: Its folder, for messages.
+
+    Raises:
+        DataError: If a table is tied, if it is adapted in another way than by plain LoRA, or if
+            the adapter also holds the whole table, as peft saves some.
+    """
+    if problem := problem_with_tables(modules, config):
+        raise DataError(
+            f"adapter {folder}: {problem}", fix="train it without the table in target_modules"
+        )
+    for key in infos:
+        if key.endswith(".base_layer.weight"):
+            raise DataError(
+                f"adapter {folder} holds the whole table {key.removesuffix('.base_layer.weight')}",
+                fix="save it with save_pretrained(..., save_embedding_layers=False)",
+            )
 
 
 def _is_target(name: str, config: AdapterConfigFile) -> bool:

@@ -84,9 +84,10 @@ def load_classifier(
             config.head_dropout,
             transform=names.transform,
             transform_dropout=config.head_dropout if names.drops_before_transform else 0.0,
+            transform_norm=names.pretrained_transform,
         )
     if held != num_labels:
-        infos = {k: info for k, info in infos.items() if not k.startswith(names.adapters.heads)}
+        infos = {k: v for k, v in infos.items() if not k.startswith(names.drawn_with_labels)}
     fill(model, folder, infos, names)
     draw_missing(model, folder, generator)
     return model

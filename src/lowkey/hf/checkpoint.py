@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from lowkey.errors import DataError
-from lowkey.files import TensorInfo, tensor_infos, write_json, write_tensors
+from lowkey.files import TensorInfo, write_json, write_tensors
 from lowkey.hf.config import read_config
 from lowkey.hf.encoder_families import FAMILIES, EncoderNames
 from lowkey.hf.encoder_schemas import EncoderConfigFile
 from lowkey.hf.model_folder import CONFIG, WEIGHTS, check_model_folder, make_folder
-from lowkey.hf.weights import check_budget, match, read_matched
+from lowkey.hf.parts import joined
+from lowkey.hf.weights import Weights, check_budget, match, open_weights, read_matched
 from lowkey.lora.inject import adapters
 
 logger = logging.getLogger(__name__)
@@ -25,8 +26,8 @@ _HEAD = ("transform.", _CLASSIFIER)
 _MISMATCH = "the download is incomplete, or config and weights are of two models"
 
 
-def open_checkpoint(folder: Path) -> tuple[EncoderConfigFile, dict[str, TensorInfo]]:
-    """Reads config and header, and compares their layers before a model is made of them.
+def open_checkpoint(folder: Path) -> tuple[EncoderConfigFile, Mapping[str, TensorInfo]]:
+    """Reads config and headers, and compares their layers before a model is made of them.
 
     Args:
         folder: A model folder.
@@ -41,11 +42,11 @@ def open_checkpoint(folder: Path) -> tuple[EncoderConfigFile, dict[str, TensorIn
     check_model_folder(folder)
     config = read_config(folder)
     names = FAMILIES[config.model_type]
-    infos = tensor_infos(folder / WEIGHTS)
+    infos = _open(folder, names).infos
     root, layers = re.escape(names.adapters.root), re.escape(names.layers)
     layer = re.compile(rf"(?:{root})?{layers}\.([0-9]{{1,6}})\.")
     found = [int(hit[1]) for key in infos if (hit := layer.match(key))]
-    wanted, held = set(range(config.encoder.num_layers)), set(found)
+    wanted, held = set(range(config.encoder.num_blocks)), set(found)
     if wanted != held:
         verb, odd = ("missing", wanted - held) if wanted - held else ("too many", held - wanted)
         each = found.count(min(held)) if held else 0
@@ -57,6 +58,10 @@ def open_checkpoint(folder: Path) -> tuple[EncoderConfigFile, dict[str, TensorIn
             fix=_MISMATCH,
         )
     return config, infos
+
+
+def _open(folder: Path, names: EncoderNames) -> Weights:
+    return open_weights(folder).in_parts(names.adapters.parts)
 
 
 def saved_labels(
@@ -87,7 +92,7 @@ def fill(
     Args:
         model: The model; changed in place.
         folder: A model folder.
-        infos: The tensors to take from its weights file.
+        infos: The tensors to take from its weights.
         names: The names of its family.
 
     Raises:
@@ -96,23 +101,24 @@ def fill(
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     check_budget(shapes.values(), where=str(folder / CONFIG))
     pooled = any(name.startswith(_POOLER) for name in shapes)
-    for part in (_POOLER, _HEAD):
+    heads = tuple((part,) for part in _HEAD) if names.pretrained_transform else (_HEAD,)
+    for part in ((_POOLER,), *heads):
         if not any(_is_of(part, key, names) for key in infos):
             shapes = {name: shape for name, shape in shapes.items() if not name.startswith(part)}
 
     def ours(key: str) -> str | None:
         # A pooler in front of a head that does without one is left out, as transformers does.
-        return None if not pooled and _is_of(_POOLER, key, names) else names.ours(key)
+        return None if not pooled and _is_of((_POOLER,), key, names) else names.ours(key)
 
-    path = folder / WEIGHTS
-    keys = match(infos, shapes, ours, names.theirs, where=str(path), fix=_MISMATCH)
+    weights = _open(folder, names)
+    keys = match(infos, shapes, ours, names.theirs, where=str(weights.path), fix=_MISMATCH)
     left_out = sorted(set(infos) - set(keys.values()))
     if left_out:
-        logger.info("%s: left out %d tensors (%s, ...)", path, len(left_out), left_out[0])
-    model.load_state_dict(read_matched(path, keys), strict=False, assign=True)
+        logger.info("%s: left out %d tensors (%s, ...)", weights.path, len(left_out), left_out[0])
+    model.load_state_dict(read_matched(weights, keys), strict=False, assign=True)
 
 
-def _is_of(part: str | tuple[str, ...], key: str, names: EncoderNames) -> bool:
+def _is_of(part: tuple[str, ...], key: str, names: EncoderNames) -> bool:
     try:
         return (names.ours(key) or "").startswith(part)
     except KeyError:
@@ -121,6 +127,8 @@ def _is_of(part: str | tuple[str, ...], key: str, names: EncoderNames) -> bool:
 
 def draw_missing(model: nn.Module, folder: Path, generator: torch.Generator | None) -> None:
     """Draws the heads a checkpoint lacks as BERT's were: weights of deviation 0.02, biases 0.
+
+    The weights of a normalisation are 1.
 
     Args:
         model: The model; what is still on the meta device is drawn.
@@ -131,7 +139,9 @@ def draw_missing(model: nn.Module, folder: Path, generator: torch.Generator | No
         if not parameter.is_meta:
             continue
         drawn = torch.zeros(parameter.shape)
-        if name.endswith(".weight"):
+        if parameter.ndim == 1 and name.endswith(".weight"):
+            drawn.fill_(1)
+        elif name.endswith(".weight"):
             drawn.normal_(std=0.02, generator=generator)
             logger.info("%s: no %s for this task; starting it anew", folder, name)
         model.load_state_dict({name: drawn}, strict=False, assign=True)
@@ -153,7 +163,8 @@ def their_state(model: nn.Module, names: EncoderNames) -> dict[str, Tensor]:
     if not all(module.merged for module in adapters(model).values()):
         raise ValueError("merge the adapters first: a plain model has no place for them")
     state = model.state_dict()
-    return {names.theirs(n): tensor.float() for n, tensor in state.items() if ".lora_" not in n}
+    plain = {n: tensor.float() for n, tensor in state.items() if ".lora_" not in n}
+    return joined({names.theirs(name): tensor for name, tensor in plain.items()})
 
 
 def write_checkpoint(folder: Path, config: dict[str, Any], state: Mapping[str, Tensor]) -> None:

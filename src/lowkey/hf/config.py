@@ -1,6 +1,6 @@
 """``config.json`` of an encoder, read strictly and written as transformers writes it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from lowkey.hf.encoder_families import FAMILIES
 from lowkey.hf.encoder_schemas import SCHEMAS, EncoderConfigFile
 from lowkey.hf.model_folder import CONFIG
 from lowkey.hf.schema import parse, read_object
-from lowkey.models.config import EncoderConfig
+from lowkey.models.config import EncoderConfig, EncoderFamily
 
 HARMLESS = frozenset(
     {
@@ -50,6 +50,19 @@ HARMLESS = frozenset(
         "pooler_num_fc_layers",
         "pooler_size_per_head",
         "pooler_type",
+        # ALBERT's: notes of its first release, and pieces of a network that it never had.
+        "down_scale_factor",
+        "gap_size",
+        "net_structure_type",
+        "num_memory_blocks",
+        # ModernBERT's: how its head of pre-training and its kernels were.
+        "decoder_bias",
+        "deterministic_flash_attn",
+        "initializer_cutoff_factor",
+        "reference_compile",
+        "repad_logits_with_grad",
+        "sparse_pred_ignore_index",
+        "sparse_prediction",
         # DistilBERT's: another head's dropout, and how its position table was first filled.
         "qa_dropout",
         "sinusoidal_pos_embds",
@@ -61,6 +74,12 @@ HARMLESS = frozenset(
     }
 )
 """Keys met in published files that change no number an encoder computes."""
+
+
+_HEAD_DROPOUT: dict[EncoderFamily, str] = {
+    "distilbert": "seq_classif_dropout",
+    "albert": "classifier_dropout_prob",
+}
 
 
 def read_config(folder: Path) -> EncoderConfigFile:
@@ -124,14 +143,13 @@ def config_json(
         "max_position_embeddings": encoder.max_positions + encoder.position_offset,
         "pad_token_id": encoder.position_offset - 1 if encoder.position_offset else pad_token_id,
     }
-    config |= _distilbert(encoder) if encoder.family == "distilbert" else _like_bert(encoder)
+    config |= _KEYS.get(encoder.family, _like_bert)(encoder)
     if labels is not None:
-        dropout = "seq_classif_dropout" if encoder.family == "distilbert" else "classifier_dropout"
         config |= {
             "id2label": {str(i): label for i, label in enumerate(labels)},
             "label2id": {label: i for i, label in enumerate(labels)},
             "problem_type": problem_type,
-            dropout: head_dropout,
+            _HEAD_DROPOUT.get(encoder.family, "classifier_dropout"): head_dropout,
         }
     return config
 
@@ -145,10 +163,11 @@ def _like_bert(encoder: EncoderConfig) -> dict[str, Any]:
         "hidden_act": encoder.activation,
         "hidden_dropout_prob": encoder.dropout,
         "attention_probs_dropout_prob": encoder.attention_dropout,
-        "type_vocab_size": encoder.num_segments,
         "layer_norm_eps": encoder.norm_eps,
     }
-    if encoder.family == "electra":
+    if encoder.num_segments:
+        config["type_vocab_size"] = encoder.num_segments
+    if encoder.family in ("electra", "albert"):
         config["embedding_size"] = encoder.embedding_size or encoder.d_model
     return config
 
@@ -163,3 +182,26 @@ def _distilbert(encoder: EncoderConfig) -> dict[str, Any]:
         "dropout": encoder.dropout,
         "attention_dropout": encoder.attention_dropout,
     }
+
+
+def _modernbert(encoder: EncoderConfig) -> dict[str, Any]:
+    """In the keys of its authors, which every version of transformers reads."""
+    return {
+        "hidden_size": encoder.d_model,
+        "num_hidden_layers": encoder.num_layers,
+        "num_attention_heads": encoder.num_heads,
+        "intermediate_size": encoder.d_ff,
+        "hidden_activation": encoder.activation,
+        "norm_eps": encoder.norm_eps,
+        "local_attention": 2 * (encoder.local_window or 0),
+        "global_attn_every_n_layers": encoder.global_every,
+        "global_rope_theta": encoder.rotary_base,
+        "local_rope_theta": encoder.local_rotary_base,
+        "classifier_pooling": "mean" if encoder.pooling == "mean" else "cls",
+    }
+
+
+_KEYS: dict[EncoderFamily, Callable[[EncoderConfig], dict[str, Any]]] = {
+    "distilbert": _distilbert,
+    "modernbert": _modernbert,
+}

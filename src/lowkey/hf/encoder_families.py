@@ -1,14 +1,14 @@
-"""The published families of encoders: what each calls its modules, and how its classifier is built.
+"""The published families of encoders: their checkpoints, and how their classifiers are built.
 
-One row of a table is one module of ours and one of theirs; what only a checkpoint has is named too,
-so that no key is passed over by accident.
+What only a checkpoint has is named too, so that no key is passed over by accident.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from lowkey.hf.adapter_families import BERT, Family
-from lowkey.hf.bert_names import BERT_NAMES, OLD_ENDINGS
-from lowkey.hf.names import NameMap
+from lowkey.hf.bert_names import OLD_ENDINGS
+from lowkey.hf.family_names import ALBERT, DISTILBERT, ELECTRA, MODERNBERT, MPNET, ROBERTA
 from lowkey.models.config import EncoderFamily, HeadActivation
 
 
@@ -26,6 +26,8 @@ class EncoderNames:
         transform: Non-linearity of the map between the first token and the classifier; None: the
             pooler does its work.
         drops_before_transform: Whether there is dropout in front of that map.
+        pretrained_transform: Whether the map comes from pre-training: it has a normalisation behind
+            it, stands in front of tags too, and is kept where the classifier is drawn anew.
     """
 
     adapters: Family
@@ -35,6 +37,23 @@ class EncoderNames:
     other_heads: tuple[str, ...]
     transform: HeadActivation | None = None
     drops_before_transform: bool = False
+    pretrained_transform: bool = False
+
+    @property
+    def drawn_with_labels(self) -> tuple[str, ...]:
+        """First parts of the tensors that are of no use for other labels than those saved."""
+        return ("classifier.",) if self.pretrained_transform else self.adapters.heads
+
+    def brings_transform(self, keys: Collection[str]) -> bool:
+        """Says whether a checkpoint holds the map in front of the classifier from pre-training.
+
+        Args:
+            keys: Names of its tensors.
+
+        Returns:
+            Whether it does; else the map begins with the classifier.
+        """
+        return self.pretrained_transform and self.theirs("transform.dense.weight") in keys
 
     def theirs(self, name: str) -> str:
         """Translates our name of a module or parameter.
@@ -73,79 +92,13 @@ class EncoderNames:
         return self.adapters.ours(key)
 
 
-def _like_bert(root: str, head: list[tuple[str, str]], *, without: tuple[str, ...] = ()) -> NameMap:
-    """The table of a family whose encoder has BERT's names under another root, and its own head."""
-    rows = [
-        (ours, theirs.replace("bert.", f"{root}.", 1))
-        for ours, theirs in BERT_NAMES.rows
-        if ours != "classifier" and ours not in without
-    ]
-    return NameMap([*rows, *head])
-
-
-# dense, activation, out_proj: one module in these families' files, two in ours.
-_DEEP_HEAD = [("transform.dense", "classifier.dense"), ("classifier", "classifier.out_proj")]
-_DEEP_SAVED = {"classifier": ("transform", "classifier")}
-# peft lists these whenever the task is SEQ_CLS, whether the model has them or not.
-_ABSENT = frozenset({"score"})
-
-_ROBERTA = Family(
-    title="RoBERTa",
-    task_type="SEQ_CLS",
-    names=_like_bert("roberta", _DEEP_HEAD),
-    root="roberta.",
-    heads=("classifier.",),
-    saved_modules=_DEEP_SAVED,
-    absent_modules=_ABSENT,
-)
-_ELECTRA = Family(
-    title="ELECTRA",
-    task_type="SEQ_CLS",
-    names=_like_bert(
-        "electra",
-        [("encoder.embeddings.projection", "electra.embeddings_project"), *_DEEP_HEAD],
-        without=("encoder.pooler.dense",),
-    ),
-    root="electra.",
-    heads=("classifier.",),
-    saved_modules=_DEEP_SAVED,
-    absent_modules=_ABSENT,
-)
-_OUR_BLOCK, _DISTIL_BLOCK = "encoder.blocks.{}", "distilbert.transformer.layer.{}"
-_DISTILBERT = Family(
-    title="DistilBERT",
-    task_type="SEQ_CLS",
-    names=NameMap(
-        [
-            ("encoder.embeddings.token", "distilbert.embeddings.word_embeddings"),
-            ("encoder.embeddings.position", "distilbert.embeddings.position_embeddings"),
-            ("encoder.embeddings.norm", "distilbert.embeddings.LayerNorm"),
-            (f"{_OUR_BLOCK}.attention.query", f"{_DISTIL_BLOCK}.attention.q_lin"),
-            (f"{_OUR_BLOCK}.attention.key", f"{_DISTIL_BLOCK}.attention.k_lin"),
-            (f"{_OUR_BLOCK}.attention.value", f"{_DISTIL_BLOCK}.attention.v_lin"),
-            (f"{_OUR_BLOCK}.attention.out", f"{_DISTIL_BLOCK}.attention.out_lin"),
-            (f"{_OUR_BLOCK}.attention_norm", f"{_DISTIL_BLOCK}.sa_layer_norm"),
-            (f"{_OUR_BLOCK}.feed_forward.up", f"{_DISTIL_BLOCK}.ffn.lin1"),
-            (f"{_OUR_BLOCK}.feed_forward.down", f"{_DISTIL_BLOCK}.ffn.lin2"),
-            (f"{_OUR_BLOCK}.feed_forward_norm", f"{_DISTIL_BLOCK}.output_layer_norm"),
-            ("transform.dense", "pre_classifier"),
-            ("classifier", "classifier"),
-        ]
-    ),
-    root="distilbert.",
-    heads=("classifier.", "pre_classifier."),
-    # peft takes every module whose name ends in "classifier" for one that "classifier" names.
-    saved_modules=_DEEP_SAVED | {"pre_classifier": ("transform",)},
-    absent_modules=_ABSENT,
-)
-
 _BERT_LAYERS, _ANSWERS = "encoder.layer", "qa_outputs."
 
 
 def _roberta(prefix: str) -> EncoderNames:
     """RoBERTa under one of the names that models of its architecture were published with."""
     return EncoderNames(
-        adapters=_ROBERTA,
+        adapters=ROBERTA,
         encoder=f"{prefix}Model",
         classifier=f"{prefix}ForSequenceClassification",
         layers=_BERT_LAYERS,
@@ -167,7 +120,7 @@ FAMILIES: dict[EncoderFamily, EncoderNames] = {
     "xlm-roberta": _roberta("XLMRoberta"),
     "camembert": _roberta("Camembert"),
     "distilbert": EncoderNames(
-        adapters=_DISTILBERT,
+        adapters=DISTILBERT,
         encoder="DistilBertModel",
         classifier="DistilBertForSequenceClassification",
         layers="transformer.layer",
@@ -175,7 +128,7 @@ FAMILIES: dict[EncoderFamily, EncoderNames] = {
         transform="relu",
     ),
     "electra": EncoderNames(
-        adapters=_ELECTRA,
+        adapters=ELECTRA,
         encoder="ElectraModel",
         classifier="ElectraForSequenceClassification",
         layers=_BERT_LAYERS,
@@ -185,6 +138,31 @@ FAMILIES: dict[EncoderFamily, EncoderNames] = {
         ),
         transform="gelu",
         drops_before_transform=True,
+    ),
+    "albert": EncoderNames(
+        adapters=ALBERT,
+        encoder="AlbertModel",
+        classifier="AlbertForSequenceClassification",
+        layers="encoder.albert_layer_groups.0.albert_layers",
+        other_heads=("predictions.", "sop_classifier.", _ANSWERS),
+    ),
+    "mpnet": EncoderNames(
+        adapters=MPNET,
+        encoder="MPNetModel",
+        classifier="MPNetForSequenceClassification",
+        layers=_BERT_LAYERS,
+        other_heads=("lm_head.", _ANSWERS),
+        transform="tanh",
+        drops_before_transform=True,
+    ),
+    "modernbert": EncoderNames(
+        adapters=MODERNBERT,
+        encoder="ModernBertModel",
+        classifier="ModernBertForSequenceClassification",
+        layers="layers",
+        other_heads=("decoder.",),
+        transform="gelu",
+        pretrained_transform=True,
     ),
 }
 """The families by the ``model_type`` of their ``config.json``."""

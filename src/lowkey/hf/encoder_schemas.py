@@ -1,72 +1,13 @@
 """``config.json`` of each family of encoders: the keys that decide what is computed, bounded."""
 
-from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
+from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from lowkey.hf.activations import ACTIVATIONS, Theirs
-from lowkey.hf.schema import Schema
-from lowkey.models.config import (
-    Count,
-    EncoderConfig,
-    EncoderFamily,
-    Rate,
-    Vocabulary,
-    Width,
-)
-
-Position = Field(default=512, ge=1, le=1_000_000)
-ProblemType = Literal["regression", "single_label_classification", "multi_label_classification"]
-
-
-class EncoderConfigFile(Schema, ABC):
-    """What the files of all families share.
-
-    The bounds of ``EncoderConfig`` hold: they stop a forged file before it costs anything.
-    """
-
-    WIDTH_AND_HEADS: ClassVar[tuple[str, str]]
-
-    model_type: EncoderFamily
-    architectures: list[str] | None = None
-    vocab_size: Vocabulary
-    max_position_embeddings: int = Position
-    pad_token_id: int | None = Field(default=0, ge=0)
-    pruned_heads: dict[str, list[int]] = Field(default={}, max_length=0)
-    id2label: dict[str, str] | None = None
-    problem_type: ProblemType | None = None
-
-    @field_validator("id2label")
-    @classmethod
-    def _ids_from_zero(cls, value: dict[str, str] | None) -> dict[str, str] | None:
-        if value is not None and set(value) != {str(i) for i in range(len(value))}:
-            raise ValueError("the keys of id2label must be 0, 1, 2 and so on, without gaps")
-        return value
-
-    @model_validator(mode="after")
-    def _heads_divide_width(self) -> "EncoderConfigFile":
-        width, heads = (getattr(self, key) for key in self.WIDTH_AND_HEADS)
-        if width % heads:
-            width_key, heads_key = self.WIDTH_AND_HEADS
-            raise ValueError(f"{width_key} {width} is not divisible by {heads_key} {heads}")
-        return self
-
-    @property
-    def labels(self) -> list[str] | None:
-        """Names of the classes in the order of the logits, if the file says."""
-        names = self.id2label
-        return None if names is None else [names[str(i)] for i in range(len(names))]
-
-    @property
-    @abstractmethod
-    def head_dropout(self) -> float:
-        """Dropout before the classifier."""
-
-    @property
-    @abstractmethod
-    def encoder(self) -> EncoderConfig:
-        """The same encoder in our words."""
+from lowkey.hf.encoder_config_file import EncoderConfigFile
+from lowkey.hf.modernbert_schema import ModernBertConfigFile
+from lowkey.models.config import Count, EncoderConfig, EncoderFamily, Rate, Width
 
 
 class BertConfigFile(EncoderConfigFile):
@@ -141,6 +82,21 @@ class RobertaConfigFile(BertConfigFile):
         return super().encoder.model_copy(update=changes)
 
 
+class MPNetConfigFile(RobertaConfigFile):
+    """MPNet: RoBERTa's positions, a bias for each distance beside them, and no segments."""
+
+    model_type: EncoderFamily = "mpnet"
+    pad_token_id: Literal[1] = 1
+    # transformers sorts distances into 32, whatever the file says.
+    relative_attention_num_buckets: Literal[32] = 32
+
+    @property
+    def encoder(self) -> EncoderConfig:
+        """The same encoder in our words."""
+        changes = {"num_segments": 0, "relative_buckets": self.relative_attention_num_buckets}
+        return super().encoder.model_copy(update=changes)
+
+
 class ElectraConfigFile(BertConfigFile):
     """ELECTRA: embeddings may be narrower than the blocks, and there is no pooler."""
 
@@ -151,6 +107,31 @@ class ElectraConfigFile(BertConfigFile):
         """The same encoder in our words."""
         narrow = self.embedding_size if self.embedding_size != self.hidden_size else None
         return super().encoder.model_copy(update={"embedding_size": narrow, "pooler": False})
+
+
+class AlbertConfigFile(BertConfigFile):
+    """ALBERT: one block that a text passes again and again, behind narrow embeddings."""
+
+    model_type: EncoderFamily = "albert"
+    embedding_size: Width = 128
+    hidden_act: Theirs = "gelu_new"
+    hidden_dropout_prob: Rate = 0.0
+    attention_probs_dropout_prob: Rate = 0.0
+    classifier_dropout_prob: Rate = 0.1
+    # No published model has others.
+    num_hidden_groups: Literal[1] = 1
+    inner_group_num: Literal[1] = 1
+
+    @property
+    def head_dropout(self) -> float:
+        """Dropout before the classifier."""
+        return self.classifier_dropout_prob
+
+    @property
+    def encoder(self) -> EncoderConfig:
+        """The same encoder in our words."""
+        changes = {"embedding_size": self.embedding_size, "share_blocks": True}
+        return super().encoder.model_copy(update=changes)
 
 
 class DistilBertConfigFile(EncoderConfigFile):
@@ -200,5 +181,8 @@ SCHEMAS: dict[EncoderFamily, type[EncoderConfigFile]] = {
     "camembert": RobertaConfigFile,
     "distilbert": DistilBertConfigFile,
     "electra": ElectraConfigFile,
+    "albert": AlbertConfigFile,
+    "mpnet": MPNetConfigFile,
+    "modernbert": ModernBertConfigFile,
 }
 """The schema of each value of ``model_type`` that lowkey reads."""

@@ -14,6 +14,7 @@ _FILES = [
     CONFIG,
     WEIGHTS,
     SHARDS,
+    "model-*-of-*.safetensors",
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -37,7 +38,7 @@ def resolve_model(path_or_name: str, *, key: str) -> Path:
         key: The key or option that holds it, for messages.
 
     Returns:
-        A folder with ``config.json`` and ``model.safetensors``.
+        A folder with ``config.json`` and ``model.safetensors``, whole or in shards.
 
     Raises:
         MissingInputError: If there is no such folder, package or Hub name, or if the folder

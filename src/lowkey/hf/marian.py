@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lowkey.errors import DataError, shown
-from lowkey.files import TensorInfo, read_tensors, tensor_infos, write_json, write_tensors
+from lowkey.files import TensorInfo, write_json, write_tensors
 from lowkey.hf.marian_config import MarianConfigFile, marian_json, read_marian_config
 from lowkey.hf.marian_generation import GENERATION, GenerationFile, generation_json
 from lowkey.hf.marian_names import (
@@ -26,7 +26,7 @@ from lowkey.hf.marian_names import (
     table_keys,
 )
 from lowkey.hf.model_folder import CONFIG, WEIGHTS, check_model_folder, make_folder
-from lowkey.hf.weights import DTYPES, check_budget, match, read_matched
+from lowkey.hf.weights import DTYPES, Weights, check_budget, match, open_weights, read_matched
 from lowkey.lora.inject import adapters
 from lowkey.models.transformer import Transformer
 from lowkey.nn.positions import SinusoidalPositions, sinusoidal_table
@@ -54,8 +54,8 @@ def load_marian(folder: Path) -> Transformer:
             file has positions that are not sinusoids.
     """
     check_model_folder(folder)
-    config, path = read_marian_config(folder), folder / WEIGHTS
-    infos = tensor_infos(path)
+    config, weights = read_marian_config(folder), open_weights(folder)
+    infos = weights.infos
     _refuse_other_layers(config, infos, folder)
     tables = table_keys(infos, one_table=config.is_one_table, tied=config.tie_word_embeddings)
     sizes = config.transformer(
@@ -72,12 +72,12 @@ def load_marian(folder: Path) -> Transformer:
         shapes,
         lambda key: _our_name(key, tables),
         lambda name: tables[name][0] if name in tables else MARIAN_NAMES.theirs(name),
-        where=str(path),
+        where=str(weights.path),
         fix=_MISMATCH,
     )
-    tensors = read_matched(path, keys)
-    _refuse_unequal_copies(tables, tensors, path)
-    _refuse_other_positions(config, infos, path)
+    tensors = read_matched(weights, keys)
+    _refuse_unequal_copies(tables, tensors, weights)
+    _refuse_other_positions(config, weights)
     if _BIAS in tensors:
         tensors[_BIAS] = tensors[_BIAS].squeeze(0)
     model.load_state_dict(tensors, strict=False, assign=True)
@@ -117,35 +117,34 @@ def _refuse_other_layers(
 
 
 def _refuse_unequal_copies(
-    tables: Mapping[str, list[str]], tensors: Mapping[str, Tensor], path: Path
+    tables: Mapping[str, list[str]], tensors: Mapping[str, Tensor], weights: Weights
 ) -> None:
     """Refuses tables that the config calls one and the file holds twice, differently."""
     for name, (read, *copies) in tables.items():
         for key in copies:
-            copy = read_tensors(path, names=[key])[key].float()
+            copy = weights.read([key])[key].float()
             if not torch.equal(copy, tensors[name]):
                 raise DataError(
                     f"{shown(key)} and {shown(read)} differ, but config.json says they are one",
-                    where=str(path),
+                    where=str(weights.path),
                     fix=_MISMATCH,
                 )
 
 
-def _refuse_other_positions(
-    config: MarianConfigFile, infos: Mapping[str, TensorInfo], path: Path
-) -> None:
+def _refuse_other_positions(config: MarianConfigFile, weights: Weights) -> None:
     """Refuses positions that were trained, or that are in another order."""
+    infos = weights.infos
     for key in POSITIONS:
         if key not in infos:
             continue
         shape = (config.max_position_embeddings, config.d_model)
         if infos[key].shape == shape and infos[key].dtype in DTYPES:
-            found = read_tensors(path, names=[key])[key].float()
+            found = weights.read([key])[key].float()
             if torch.allclose(found, sinusoidal_table(*shape, "halves"), rtol=0, atol=_ROUNDING):
                 continue
         raise DataError(
             f"{shown(key)} is no table of {shape[0]} sinusoids",
-            where=str(path),
+            where=str(weights.path),
             fix="positions of Marian are computed, and cannot be others",
         )
 

@@ -1,9 +1,11 @@
 """What a model folder must hold before anything in it is opened, and how a new one is made."""
 
+import hashlib
 from pathlib import Path
 
 from lowkey.errors import CannotWriteError, MissingInputError
 from lowkey.files import sha256_of
+from lowkey.hf.shards import read_index
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -22,7 +24,7 @@ def check_model_folder(folder: Path, *, where: str | None = None) -> None:
 
     Raises:
         MissingInputError: If there is no such folder, if it is a training run or an adapter, if it
-            cannot be read, or if it lacks ``config.json`` or weights in one safetensors file.
+            cannot be read, or if it lacks ``config.json`` or weights in safetensors files.
     """
     if not folder.is_dir():
         kind = "is a file, not a model folder" if folder.exists() else "does not exist"
@@ -33,11 +35,9 @@ def check_model_folder(folder: Path, *, where: str | None = None) -> None:
         raise MissingInputError(f"{folder} cannot be read: {error.strerror}", where=where) from None
     if CONFIG not in has:
         raise missing_config(folder, has, where=where)
-    if WEIGHTS in has:
+    if {WEIGHTS, SHARDS} & has:
         return
-    if SHARDS in has:
-        what, fix = f"{folder} holds its weights in several files, which is not supported yet", None
-    elif {PICKLE, PICKLE_SHARDS} & has:
+    if {PICKLE, PICKLE_SHARDS} & has:
         what = f"{folder} holds only {PICKLE}, a pickle file that can run code when opened"
         fix = f"lowkey convert {folder} OUT makes a folder with {WEIGHTS}; then give OUT"
     else:
@@ -68,13 +68,19 @@ def base_identity(folder: Path) -> dict[str, str]:
         folder: A model folder.
 
     Returns:
-        ``name``, the folder's name, and ``sha256`` of its weights file.
+        ``name``, the folder's name, and ``sha256`` of its weights: the hash of the one file, or
+        that of the lines which ``sha256sum`` prints of the shards, in the order of their names.
 
     Raises:
-        MissingInputError: If the folder is no model folder.
+        MissingInputError: If the folder is no model folder, or lacks a file of its index.
+        DataError: If its index is damaged.
     """
     check_model_folder(folder)
-    return {"name": folder.name, "sha256": sha256_of(folder / WEIGHTS)}
+    if (folder / WEIGHTS).exists():
+        return {"name": folder.name, "sha256": sha256_of(folder / WEIGHTS)}
+    shards = sorted(set(read_index(folder / SHARDS).values()))
+    lines = "".join(f"{sha256_of(folder / shard)}  {shard}\n" for shard in shards)
+    return {"name": folder.name, "sha256": hashlib.sha256(lines.encode()).hexdigest()}
 
 
 def missing_config(folder: Path, has: set[str], *, where: str | None) -> MissingInputError:

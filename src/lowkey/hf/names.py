@@ -7,18 +7,24 @@ import re
 from collections.abc import Sequence
 from itertools import permutations
 
+from lowkey.hf.parts import part_name
+
 _LAYER = re.compile(r"0|[1-9][0-9]{0,5}")
+
+
+Row = tuple[str | tuple[str, ...], str]
 
 
 class NameMap:
     """Translates parameter names in both directions through one table of modules.
 
     A row matches a name when its dotted parts are the name's first parts; ``{}`` matches a
-    layer index. What follows the row (``.weight``, ``.lora_A.weight``) is carried across.
+    layer index. What follows the row (``.weight``, ``.lora_A.weight``) is carried across. A row of
+    several modules of ours says that they are the parts of one of theirs (see ``parts.py``).
 
     Args:
-        rows: Pairs (our module, their module). Each side of a row holds ``{}`` at most once,
-            and both sides or neither.
+        rows: Pairs (our module, or our modules in their order; their module). Each name of a row
+            holds ``{}`` at most once, and all or none.
 
     Raises:
         ValueError: If the two sides of a row disagree about ``{}``, or if one row's name begins
@@ -32,15 +38,24 @@ class NameMap:
         'blocks.3.attention.query.bias'
     """
 
-    def __init__(self, rows: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, rows: Sequence[Row]) -> None:
         self.rows = tuple(rows)
+        # How many parts a module of theirs has, by the last part of its name.
+        self.parts: dict[str, int] = {}
+        pairs: list[tuple[str, str]] = []
         for our, their in self.rows:
+            if isinstance(our, str):
+                pairs.append((our, their))
+            else:
+                self.parts[their.rpartition(".")[2]] = len(our)
+                pairs += [(one, part_name(their, i)) for i, one in enumerate(our)]
+        for our, their in pairs:
             if not our.count("{}") == their.count("{}") <= 1:
                 raise ValueError(f"row {our!r}, {their!r}: one layer index on both sides or none")
-        for side in zip(*self.rows, strict=True):
+        for side in zip(*pairs, strict=True):
             _refuse_ambiguous(side)
-        self._to_theirs = [(our.split("."), their) for our, their in self.rows]
-        self._to_ours = [(their.split("."), our) for our, their in self.rows]
+        self._to_theirs = [(our.split("."), their) for our, their in pairs]
+        self._to_ours = [(their.split("."), our) for our, their in pairs]
 
     def ours(self, name: str) -> str:
         """Translates their name into ours.

@@ -1,7 +1,8 @@
 """Taggers of BERT's families: from a Hugging Face folder to an encoder with a head for words.
 
-All families have the same head here, ``classifier`` on the hidden states: transformers calls the
-models ``BertForTokenClassification`` and so on, peft the task ``TOKEN_CLS``.
+All families have the same head here, ``classifier`` on the hidden states, ModernBERT with its
+transform between: transformers calls the models ``BertForTokenClassification`` and so on, peft the
+task ``TOKEN_CLS``.
 """
 
 from collections.abc import Sequence
@@ -42,21 +43,20 @@ def tagger_names(family: EncoderFamily) -> EncoderNames:
     """
     names = FAMILIES[family]
     assert names.adapters.names is not None, "encoders have names of their own"
+    title = f"{names.encoder.removesuffix('Model')}ForTokenClassification"
+    # peft lists this module whenever the task is TOKEN_CLS.
+    absent = frozenset({"score"})
+    adapters = replace(names.adapters, task_type="TOKEN_CLS", absent_modules=absent)
+    if names.pretrained_transform:
+        return replace(names, adapters=adapters, classifier=title)
     rows = [row for row in names.adapters.names.rows if row[0] not in _OTHER_HEADS]
     adapters = replace(
-        names.adapters,
-        task_type="TOKEN_CLS",
+        adapters,
         names=NameMap([*rows, ("classifier", "classifier")]),
         saved_modules={"classifier": ("classifier",)},
-        # peft lists it whenever the task is TOKEN_CLS.
-        absent_modules=frozenset({"score"}),
     )
     return replace(
-        names,
-        adapters=adapters,
-        classifier=f"{names.encoder.removesuffix('Model')}ForTokenClassification",
-        transform=None,
-        drops_before_transform=False,
+        names, adapters=adapters, classifier=title, transform=None, drops_before_transform=False
     )
 
 
@@ -91,9 +91,9 @@ def load_tagger(
     # DistilBERT has a rate for its classifier of texts and none for that of words.
     dropout = sizes.dropout if sizes.family == "distilbert" else config.head_dropout
     with torch.device("meta"):
-        model = TokenClassifier(Encoder(sizes), num_labels, dropout)
+        model = TokenClassifier(Encoder(sizes), num_labels, dropout, transform=names.transform)
     if held != num_labels:
-        infos = {k: info for k, info in infos.items() if not k.startswith(names.adapters.heads)}
+        infos = {k: v for k, v in infos.items() if not k.startswith(names.drawn_with_labels)}
     fill(model, folder, infos, names)
     draw_missing(model, folder, generator)
     return model

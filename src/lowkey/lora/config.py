@@ -34,7 +34,7 @@ class LoRAConfig(Config):
         lora_alpha: The update is scaled by lora_alpha / r.
         lora_dropout: Probability that one input feature of the update is dropped.
         target_modules: A preset (qv, attention, feed-forward, all-linear), or the names of the
-            linear maps to adapt: whole module names, or their last parts.
+            linear maps and tables of embeddings to adapt: whole module names, or their last parts.
         modules_to_save: Modules trained whole and saved with the adapter, such as the head.
         use_rslora: Scale by lora_alpha / sqrt(r) instead (Kalajdzievski, 2023).
         rank_pattern: Ranks of some of the adapted maps, by whole module names or last parts; the

@@ -138,6 +138,16 @@ class LoRALinear(nn.Linear):
         norms = (self.weight.float() + self.delta_weight()).norm(dim=1)
         return norms.clamp_min(torch.finfo(torch.float32).tiny)
 
+    @torch.no_grad()
+    def gain(self) -> Float[Tensor, " out"] | None:
+        """Computes by what the lengths of a DoRA multiply the outputs, before the bias.
+
+        Returns:
+            A factor for each output; None for plain LoRA.
+        """
+        lengths = self.lora_magnitude_vector
+        return None if lengths is None else lengths / self._norms()
+
     def delta_weight(self) -> Float[Tensor, "out in_features"]:
         """Computes the update of ``weight``, in fp32: the one place where it is written.
 
@@ -156,9 +166,8 @@ class LoRALinear(nn.Linear):
         if self.merged:
             return self.weight.float()
         weight = self.weight.float() + self.delta_weight()
-        if self.lora_magnitude_vector is None:
-            return weight
-        return (self.lora_magnitude_vector / self._norms())[:, None] * weight
+        gain = self.gain()
+        return weight if gain is None else gain[:, None] * weight
 
     def factors_against_base(
         self,

@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lowkey.lora.layer import LoRALinear
+from lowkey.lora.embedding import LoRAEmbedding
+from lowkey.lora.inject import Adapted
 
 # What rounding leaves of a squared norm of 1 in float64, many times over.
 _ROUNDING = 1e-12
@@ -123,23 +124,31 @@ class Decomposition:
 
 
 @torch.no_grad()
-def decompose_update(module: LoRALinear) -> Decomposition:
+def decompose_update(module: Adapted) -> Decomposition:
     """Decomposes the update of an adapted map by way of its small factors.
 
     Args:
-        module: The map.
+        module: The map; of a table of embeddings, the update is taken as that of a map that has
+            a column for each row of the table.
 
     Returns:
         Its decomposition in float64 on the processor, with as many values as its rank, or as its
         smaller side if that is less.
     """
     # On the processor: not every device has float64, and the factors are small.
-    read, inner_a = torch.linalg.qr(module.lora_A.weight.cpu().double().T)
-    written, inner_b = torch.linalg.qr(module.lora_B.weight.cpu().double())
+    a, b = _factors(module)
+    read, inner_a = torch.linalg.qr(a.cpu().double().T)
+    written, inner_b = torch.linalg.qr(b.cpu().double())
     left, values, right = torch.linalg.svd(
         module.scaling * (inner_b @ inner_a.T), full_matrices=False
     )
     return Decomposition(written @ left, Spectrum(values), right @ read.T)
+
+
+def _factors(module: Adapted) -> tuple[Tensor, Tensor]:
+    if isinstance(module, LoRAEmbedding):
+        return module.lora_embedding_A, module.lora_embedding_B
+    return module.lora_A.weight, module.lora_B.weight
 
 
 @torch.no_grad()
@@ -175,9 +184,7 @@ def difference_spectrum(
 
 
 @torch.no_grad()
-def set_update(
-    module: LoRALinear, decomposition: Decomposition, *, rank: int, scaling: float
-) -> None:
+def set_update(module: Adapted, decomposition: Decomposition, *, rank: int, scaling: float) -> None:
     """Gives an adapted map an update of another rank.
 
     Args:
@@ -192,6 +199,13 @@ def set_update(
     """
     if module.merged:
         raise ValueError("unmerge the adapter first: its weight holds the old update")
+    if isinstance(module, LoRAEmbedding):
+        a, b = decomposition.factors(rank, scaling)
+        device = module.lora_embedding_A.device
+        module.lora_embedding_A = nn.Parameter(a.to(device))
+        module.lora_embedding_B = nn.Parameter(b.to(device))
+        module.scaling = scaling
+        return
     if module.initial_A is not None or module.lora_magnitude_vector is not None:
         raise ValueError("only a plain update can be replaced")
     a, b = decomposition.factors(rank, scaling)

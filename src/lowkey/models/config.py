@@ -13,9 +13,13 @@ Vocabulary = Annotated[int, Field(ge=1, le=10_000_000)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Activation = Literal["relu", "gelu", "gelu_new", "silu"]
 Positions = Literal["sinusoidal", "learned", "rotary"]
+Base = Annotated[float, Field(gt=1, le=1e12)]
 HeadActivation = Literal["tanh", "gelu", "relu"]
 Pooling = Literal["auto", "first", "mean", "max"]
-EncoderFamily = Literal["bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra"]
+EncoderFamily = (
+    Literal["bert", "roberta", "xlm-roberta", "camembert"]
+    | Literal["distilbert", "electra", "albert", "mpnet", "modernbert"]
+)
 
 
 def refuse_uneven_heads(d_model: int, num_heads: int, key: str = "num_heads") -> None:
@@ -93,17 +97,29 @@ class EncoderConfig(_Network):
         vocab_size: Number of tokens.
         family: The published family whose files hold such encoders; it changes no computation.
         d_model: Width, in features.
-        embedding_size: Width of the embeddings, which a linear map brings to ``d_model`` (ELECTRA);
-            None: ``d_model``, without a map.
-        num_layers: Number of blocks.
+        embedding_size: Width of the embeddings, which a linear map brings to ``d_model`` (ELECTRA,
+            ALBERT); None: ``d_model``, without a map.
+        num_layers: Number of blocks that a text passes.
+        share_blocks: Whether it passes one block again and again (ALBERT).
         num_heads: Attention heads; a divisor of ``d_model``.
         d_ff: Width of the feed-forward network.
         max_positions: Longest sentence, in tokens.
         position_offset: Row of the position table that the first token takes; RoBERTa leaves the
             rows up to its padding token's id unused.
+        relative_buckets: Kinds of distances between two tokens that attention tells apart, in all
+            blocks alike (MPNet); 0: none.
         num_segments: Number of segments (the texts of a pair); 0: no segment is added.
-        pooler: Whether BERT's pooler stands beside the blocks; without one the first token alone
-            summarises a sentence.
+        pooler: Whether BERT's pooler stands beside the blocks, a map of the first token.
+        pooling: What summarises a sentence without a pooler: its first token or the mean of all.
+        positions: "learned" rows of a table, or "rotary" (ModernBERT).
+        rotary_base: The base of the angles in global blocks.
+        local_rotary_base: The same in local ones.
+        global_every: Which blocks look as far as a sentence goes: every so many, from the first; 1:
+            all.
+        local_window: How many tokens away the other blocks look.
+        norm: "post", or "pre" with one more normalisation behind the last block.
+        gated: Whether a second map gates the feed-forward network.
+        bias: Whether maps and normalisations have a bias.
         activation: Non-linearity of the feed-forward network.
         norm_eps: What layer normalisation adds to the variance.
         dropout: Probability that one hidden feature is dropped.
@@ -114,11 +130,32 @@ class EncoderConfig(_Network):
     num_layers: Count
     family: EncoderFamily = "bert"
     embedding_size: Width | None = None
+    share_blocks: bool = False
     position_offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    relative_buckets: Annotated[int, Field(ge=0, le=1024, multiple_of=4)] = 0
     num_segments: Annotated[int, Field(ge=0, le=1024)] = 2
     pooler: bool = True
+    pooling: Literal["first", "mean"] = "first"
+    positions: Literal["learned", "rotary"] = "learned"
+    rotary_base: Base = 10_000.0
+    local_rotary_base: Base = 10_000.0
+    global_every: Count = 1
+    local_window: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    norm: Literal["post", "pre"] = "post"
+    gated: bool = False
+    bias: bool = True
     activation: Activation = "gelu"
     norm_eps: Annotated[float, Field(gt=0, le=0.1)] = 1e-12
+
+    @model_validator(mode="after")
+    def _positions_fit(self) -> "EncoderConfig":
+        refuse_misfit(self.d_model, self.num_heads, None, self.positions)
+        return self
+
+    @property
+    def num_blocks(self) -> int:
+        """Number of blocks that have parameters of their own."""
+        return 1 if self.share_blocks else self.num_layers
 
 
 class TransformerConfig(_Network):

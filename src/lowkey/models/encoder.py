@@ -8,7 +8,8 @@ from lowkey.models.config import EncoderConfig
 from lowkey.nn.blocks import BlockShape, EncoderBlock
 from lowkey.nn.embeddings import EncoderEmbeddings
 from lowkey.nn.layout import SequenceLayout
-from lowkey.nn.linear import Linear, normal_
+from lowkey.nn.linear import LayerNorm, Linear, normal_
+from lowkey.nn.positions import RelativeBias
 
 
 class Pooler(nn.Module):
@@ -50,6 +51,8 @@ class Encoder(nn.Module):
     References:
         Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language
         Understanding", 2019, arXiv:1810.04805.
+        Lan et al., "ALBERT: A Lite BERT for Self-supervised Learning of Language Representations",
+        2019, section 3.1 (one block for all layers).
 
     Example:
         >>> config = EncoderConfig(vocab_size=9, d_model=4, num_layers=1, num_heads=2, d_ff=8)
@@ -61,27 +64,28 @@ class Encoder(nn.Module):
     def __init__(self, config: EncoderConfig, *, kernel: str = "auto"):
         super().__init__()
         self.config = config
-        shape = BlockShape(
-            d_model=config.d_model,
-            num_heads=config.num_heads,
-            d_ff=config.d_ff,
-            activation=config.activation,
-            dropout=config.dropout,
-            attention_dropout=config.attention_dropout,
-            norm_eps=config.norm_eps,
-            kernel=kernel,
-        )
         self.embeddings = EncoderEmbeddings(
             config.vocab_size,
             config.d_model,
-            config.max_positions,
+            config.max_positions if config.positions == "learned" else 0,
             config.num_segments,
             config.norm_eps,
             config.dropout,
             width=config.embedding_size,
             position_offset=config.position_offset,
+            bias=config.bias,
         )
-        self.blocks = nn.ModuleList(EncoderBlock(shape) for _ in range(config.num_layers))
+        self.blocks = nn.ModuleList(
+            EncoderBlock(_shape(config, block, kernel)) for block in range(config.num_blocks)
+        )
+        self.norm = None
+        if config.norm == "pre":
+            self.norm = LayerNorm(config.d_model, eps=config.norm_eps, bias=config.bias)
+            # What comes out of the embeddings is normalised already.
+            self.blocks[0].attention_norm = nn.Identity()
+        self.relative_bias = None
+        if config.relative_buckets:
+            self.relative_bias = RelativeBias(config.relative_buckets, config.num_heads)
         self.pooler = Pooler(config.d_model) if config.pooler else None
         self.apply(initialise_as_bert)
 
@@ -120,9 +124,11 @@ class Encoder(nn.Module):
         if not isinstance(layout, SequenceLayout):
             return self._forward_padded(input_ids, layout, segment_ids)
         hidden = self.embeddings(input_ids, layout.positions, segment_ids)
-        for block in self.blocks:
-            hidden = block(hidden, layout)
-        return hidden
+        relative = self.relative_bias
+        bias = None if relative is None else relative(layout.max_length)
+        for layer in range(self.config.num_layers):
+            hidden = self.blocks[layer % len(self.blocks)](hidden, layout, bias)
+        return hidden if self.norm is None else self.norm(hidden)
 
     def _forward_padded(
         self, input_ids: Tensor, mask: Tensor | None, segment_ids: Tensor | None
@@ -139,7 +145,7 @@ class Encoder(nn.Module):
     def pool(
         self, hidden: Float[Tensor, "tokens d_model"], layout: SequenceLayout
     ) -> Float[Tensor, "sentences d_model"]:
-        """Summarises each sentence by its first token, through the pooler if there is one.
+        """Summarises each sentence: by the pooler, by its first token, or by the mean of all.
 
         Args:
             hidden: Last hidden states.
@@ -148,7 +154,35 @@ class Encoder(nn.Module):
         Returns:
             One row per sentence.
         """
-        return hidden[layout.starts] if self.pooler is None else self.pooler(hidden, layout)
+        if self.pooler is not None:
+            return self.pooler(hidden, layout)
+        if self.config.pooling == "first":
+            return hidden[layout.starts]
+        # In fp32, in which the heads compute.
+        lengths = layout.lengths.to(hidden.device).unsqueeze(1)
+        return layout.pad(hidden.float()).sum(1) / lengths
+
+
+def _shape(config: EncoderConfig, block: int, kernel: str) -> BlockShape:
+    """Reads the shape of one block off the sizes: a global one, or one that looks nearby."""
+    is_global = block % config.global_every == 0
+    return BlockShape(
+        d_model=config.d_model,
+        num_heads=config.num_heads,
+        d_ff=config.d_ff,
+        activation=config.activation,
+        gated=config.gated,
+        bias=config.bias,
+        rotary=config.positions == "rotary",
+        rotary_base=config.rotary_base if is_global else config.local_rotary_base,
+        rotary_pairs="halves",
+        window=None if is_global else config.local_window,
+        dropout=config.dropout,
+        attention_dropout=config.attention_dropout,
+        norm_eps=config.norm_eps,
+        pre_norm=config.norm == "pre",
+        kernel=kernel,
+    )
 
 
 def initialise_as_bert(module: nn.Module) -> None:

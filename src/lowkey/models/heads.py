@@ -1,47 +1,64 @@
 """What stands on an encoder to solve a task."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from lowkey.models.config import HeadActivation, Pooling
+from lowkey.models.config import EncoderConfig, HeadActivation, Pooling
 from lowkey.models.encoder import Encoder, initialise_as_bert
 from lowkey.nn.dropout import Dropout
 from lowkey.nn.feed_forward import ACTIVATIONS
 from lowkey.nn.layout import SequenceLayout
-from lowkey.nn.linear import Linear
+from lowkey.nn.linear import LayerNorm, Linear
 from lowkey.nn.pooling import summarise
 
 _ACTIVATIONS = ACTIVATIONS | {"tanh": torch.tanh}
+_ENCODER_ROWS = {
+    "encoder.embeddings": "tokens",
+    "encoder.blocks": "tokens",
+    "encoder.pooler": "sentences",
+}
 
 
 class Transform(nn.Module):
-    """A map and a non-linearity between the first token and the classifier.
+    """A map and a non-linearity between the encoder and the classifier.
 
     Args:
-        d_model: Width, in features.
+        config: The encoder, whose width and biases the map shares.
         activation: tanh in RoBERTa, gelu in ELECTRA, relu in DistilBERT.
         dropout: Probability that one feature is dropped before the map.
+        normalised: Whether a normalisation follows (ModernBERT).
     """
 
-    def __init__(self, d_model: int, activation: HeadActivation, dropout: float):
+    def __init__(
+        self,
+        config: EncoderConfig,
+        activation: HeadActivation,
+        dropout: float = 0.0,
+        *,
+        normalised: bool = False,
+    ):
         super().__init__()
+        width, bias = config.d_model, config.bias
         self.dropout = Dropout(dropout)
-        self.dense = Linear(d_model, d_model)
+        self.dense = Linear(width, width, bias=bias)
         self.activation = _ACTIVATIONS[activation]
+        self.norm = LayerNorm(width, eps=config.norm_eps, bias=bias) if normalised else None
 
-    def forward(
-        self, pooled: Float[Tensor, "sentences d_model"]
-    ) -> Float[Tensor, "sentences d_model"]:
-        """Transforms the first tokens.
+    def forward(self, hidden: Float[Tensor, "rows d_model"]) -> Float[Tensor, "rows d_model"]:
+        """Transforms sentences or words.
 
         Args:
-            pooled: One row per sentence.
+            hidden: A row for each.
 
         Returns:
-            One row per sentence.
+            A row for each.
         """
-        return self.activation(self.dense(self.dropout(pooled)))
+        transformed = self.activation(self.dense(self.dropout(hidden)))
+        return transformed if self.norm is None else self.norm(transformed)
 
 
 class SequenceClassifier(nn.Module):
@@ -62,6 +79,7 @@ class SequenceClassifier(nn.Module):
         dropout: Probability that one feature of the pooled text is dropped.
         transform: Non-linearity of the transform; None: there is no transform.
         transform_dropout: Probability that one feature is dropped before the transform.
+        transform_norm: Whether a normalisation follows the transform.
         pooling: "auto" for the head of the family; "first", "mean" or "max" for a summary.
 
     Raises:
@@ -72,6 +90,13 @@ class SequenceClassifier(nn.Module):
         has them.
     """
 
+    # What one row is to the maps of each part, by the first parts of their names.
+    row_kinds: ClassVar[Mapping[str, str]] = {
+        **_ENCODER_ROWS,
+        "transform": "sentences",
+        "classifier": "sentences",
+    }
+
     def __init__(
         self,
         encoder: Encoder,
@@ -80,6 +105,7 @@ class SequenceClassifier(nn.Module):
         *,
         transform: HeadActivation | None = None,
         transform_dropout: float = 0.0,
+        transform_norm: bool = False,
         pooling: Pooling = "auto",
     ):
         super().__init__()
@@ -87,12 +113,13 @@ class SequenceClassifier(nn.Module):
             raise ValueError(f"pooling {pooling} takes the place of pooler and transform")
         self.pooling: Pooling = pooling
         self.encoder = encoder
-        d_model = encoder.config.d_model
         self.transform = None
         if transform is not None:
-            self.transform = Transform(d_model, transform, transform_dropout)
+            self.transform = Transform(
+                encoder.config, transform, transform_dropout, normalised=transform_norm
+            )
         self.dropout = Dropout(dropout)
-        self.classifier = Linear(d_model, num_labels)
+        self.classifier = Linear(encoder.config.d_model, num_labels)
         for module in self.head:
             module.apply(initialise_as_bert)
 
@@ -143,28 +170,47 @@ class TokenClassifier(nn.Module):
 
         logits = classifier(dropout(hidden))
 
-    The families of encoders share this head; none of them has a pooler or a transform in it.
+    The families of encoders share this head, without a pooler; ModernBERT alone brings its
+    normalised transform.
 
     Args:
         encoder: The encoder.
         num_labels: Number of labels, at least 2.
         dropout: Probability that one feature of a hidden state is dropped.
+        transform: Non-linearity of the transform; None: there is no transform.
 
     References:
         Devlin et al., "BERT", 2019, section 5.3.
     """
 
-    def __init__(self, encoder: Encoder, num_labels: int, dropout: float = 0.1):
+    row_kinds: ClassVar[Mapping[str, str]] = {
+        **_ENCODER_ROWS,
+        "transform": "words",
+        "classifier": "words",
+    }
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        num_labels: int,
+        dropout: float = 0.1,
+        *,
+        transform: HeadActivation | None = None,
+    ):
         super().__init__()
         self.encoder = encoder
+        self.transform = None
+        if transform is not None:
+            self.transform = Transform(encoder.config, transform, normalised=True)
         self.dropout = Dropout(dropout)
         self.classifier = Linear(encoder.config.d_model, num_labels)
-        initialise_as_bert(self.classifier)
+        for module in self.head:
+            module.apply(initialise_as_bert)
 
     @property
     def head(self) -> list[nn.Module]:
         """The modules that a task trains from nothing."""
-        return [self.classifier]
+        return [m for m in (self.transform, self.classifier) if m is not None]
 
     def compute_in(self, dtype: torch.dtype) -> "TokenClassifier":
         """Chooses the precision of the activations; the weights stay in theirs.
@@ -198,5 +244,7 @@ class TokenClassifier(nn.Module):
             Logits in fp32, whatever the encoder computes in: the head is small and last.
         """
         hidden = self.encoder(input_ids, layout, segment_ids)
-        chosen = hidden if rows is None else hidden[rows]
-        return self.classifier(self.dropout(chosen.float()))
+        chosen = (hidden if rows is None else hidden[rows]).float()
+        if self.transform is not None:
+            chosen = self.transform(chosen)
+        return self.classifier(self.dropout(chosen))

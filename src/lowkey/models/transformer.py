@@ -1,6 +1,8 @@
 """The encoder-decoder Transformer of "Attention Is All You Need" (Vaswani et al., 2017)."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -42,11 +44,23 @@ class Transformer(nn.Module):
         torch.Size([4, 7])
     """
 
+    # What one row is to the maps of each part, by the first parts of their names.
+    row_kinds: ClassVar[Mapping[str, str]] = {
+        "source_embeddings": "source",
+        "encoder_blocks": "source",
+        "target_embeddings": "target",
+        "decoder_blocks": "target",
+        "decoder_blocks.{}.cross_attention.key": "source",
+        "decoder_blocks.{}.cross_attention.value": "source",
+        "output": "target",
+    }
+
     def __init__(self, config: TransformerConfig, *, kernel: str = "auto"):
         super().__init__()
         self.config = config
         encoder_shape, decoder_shape = _shapes(config, kernel)
         target = Embedding(config.target_vocab_size, config.d_model)
+        target.tied = config.tie_embeddings or config.share_embeddings
         source = target
         if not config.share_embeddings:
             source = Embedding(config.source_vocab_size, config.d_model)

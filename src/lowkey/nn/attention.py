@@ -34,6 +34,10 @@ class MultiHeadAttention(nn.Module):
         bias: Whether the four projections have a bias. BERT's do.
         kernel: How to compute it: "auto", "reference" or "grouped" (see ``kernels.py``).
         rotary: Whether queries and keys are turned by their positions (self-attention only).
+        rotary_base: The base of the angles; see ``RotaryPositions``.
+        rotary_pairs: Which features are turned together; see ``RotaryPositions``.
+        window: How many tokens away a token looks (self-attention only); None: as far as its
+            sentence goes.
 
     Raises:
         ValueError: If ``num_heads`` does not divide ``d_model``, if there is no such kernel, or if
@@ -58,6 +62,9 @@ class MultiHeadAttention(nn.Module):
         bias: bool = True,
         kernel: str = "auto",
         rotary: bool = False,
+        rotary_base: float = 10_000.0,
+        rotary_pairs: str = "neighbours",
+        window: int | None = None,
     ):
         super().__init__()
         if d_model % num_heads:
@@ -71,7 +78,10 @@ class MultiHeadAttention(nn.Module):
         self.out = Linear(d_model, d_model, bias=bias)
         self.dropout = Dropout(dropout)
         self.kernel = choose_kernel(kernel)
-        self.rotary = RotaryPositions(d_model // num_heads) if rotary else None
+        self.rotary = None
+        if rotary:
+            self.rotary = RotaryPositions(d_model // num_heads, rotary_base, rotary_pairs)
+        self.window = window
 
     def forward(
         self,
@@ -81,6 +91,7 @@ class MultiHeadAttention(nn.Module):
         memory_layout: SequenceLayout | None = None,
         *,
         causal: bool = False,
+        bias: Float[Tensor, "heads distances"] | None = None,
         cache: AttentionCache | None = None,
     ) -> Float[Tensor, "queries d_model"]:
         """Returns, for each token of ``x``, a mixture of the values of its sentence's memory.
@@ -91,6 +102,8 @@ class MultiHeadAttention(nn.Module):
             memory: The tokens that answer; ``x`` itself if None (self-attention).
             memory_layout: Their sentences; needed with ``memory``.
             causal: Whether a token sees only itself and the tokens before it.
+            bias: What is added to a score for how far the answering token stands behind the asking
+                one; see ``RelativeBias`` (self-attention only).
             cache: While decoding: the keys and values so far. ``x`` is then the newest token of
                 each row, and a self-attention cache takes it in.
 
@@ -98,12 +111,16 @@ class MultiHeadAttention(nn.Module):
             One vector per token of ``x``, in its order.
 
         Raises:
-            ValueError: If rotary attention is given a memory.
+            ValueError: If attention that goes by positions (rotary, in a window, with a bias) is
+                given a memory, or a window or a bias is to be decoded with.
         """
         if cache is not None:
+            if self.window is not None or bias is not None:
+                raise ValueError("a cache knows neither a window nor a bias")
             return self.out(self._attend_cached(x, cache))
-        if self.rotary is not None and memory is not None:
-            raise ValueError("rotary positions order one sequence; a memory is another")
+        by_position = self.rotary is not None or self.window is not None or bias is not None
+        if by_position and memory is not None:
+            raise ValueError("positions order one sequence; a memory is another")
         memory = x if memory is None else memory
         q, k = self._turned(self.query(x), self.key(memory), layout)
         heads = self.kernel(
@@ -114,6 +131,8 @@ class MultiHeadAttention(nn.Module):
             layout if memory_layout is None else memory_layout,
             num_heads=self.num_heads,
             causal=causal,
+            window=self.window,
+            bias=bias,
             dropout=self.dropout.rate,
             generator=self.dropout.generator,
         )
@@ -151,6 +170,7 @@ class MultiHeadAttention(nn.Module):
         memory_layout: SequenceLayout | None = None,
         *,
         causal: bool = False,
+        bias: Float[Tensor, "heads distances"] | None = None,
     ) -> list[Float[Tensor, "heads queries_of_one keys_of_one"]]:
         """Computes the attention weights themselves, for looking at them.
 
@@ -162,6 +182,7 @@ class MultiHeadAttention(nn.Module):
             memory: The tokens that answer; ``x`` itself if None.
             memory_layout: Their sentences; needed with ``memory``.
             causal: Whether a token sees only itself and the tokens before it.
+            bias: What is added to a score for each distance, as in ``forward``.
 
         Returns:
             One tensor per sentence, rows summing to 1.
@@ -171,7 +192,9 @@ class MultiHeadAttention(nn.Module):
         turned = self._turned(self.query(x), self.key(memory), layout)
         q = self._split(turned[0]).float().split(layout.lengths.tolist())
         k = self._split(turned[1]).float().split(keys)
-        pairs = zip(q, k, strict=True)
         return [
-            attention_weights(a.transpose(0, 1), b.transpose(0, 1), causal=causal) for a, b in pairs
+            attention_weights(
+                a.transpose(0, 1), b.transpose(0, 1), causal=causal, window=self.window, bias=bias
+            )
+            for a, b in zip(q, k, strict=True)
         ]

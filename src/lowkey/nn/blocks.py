@@ -6,7 +6,7 @@ needs one more normalisation after the last block.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -32,7 +32,11 @@ class BlockShape:
         attention_dropout: Probability that one attention weight is dropped.
         activation_dropout: Probability that one feature inside the feed-forward network is dropped.
         gated: Whether a second map gates the feed-forward network.
+        bias: Whether linear maps and normalisations have a bias.
         rotary: Whether self-attention turns queries and keys by their positions.
+        rotary_base: The base of its angles.
+        rotary_pairs: Which features it turns together; see ``RotaryPositions``.
+        window: How many tokens away self-attention looks; None: as far as a sentence goes.
         norm_eps: What layer normalisation adds to the variance.
         pre_norm: Whether to normalise before a sub-layer instead of after it.
         kernel: How attention is computed.
@@ -46,27 +50,32 @@ class BlockShape:
     attention_dropout: float = 0.0
     activation_dropout: float = 0.0
     gated: bool = False
+    bias: bool = True
     rotary: bool = False
+    rotary_base: float = 10_000.0
+    rotary_pairs: str = "neighbours"
+    window: int | None = None
     norm_eps: float = 1e-5
     pre_norm: bool = False
     kernel: str = "auto"
 
     def attention(self) -> MultiHeadAttention:
         """Makes one self-attention of this shape."""
-        return self._attention(rotary=self.rotary)
-
-    def cross_attention(self) -> MultiHeadAttention:
-        """Makes one attention to a memory: its tokens have no place in the order of the asking."""
-        return self._attention(rotary=False)
-
-    def _attention(self, *, rotary: bool) -> MultiHeadAttention:
         return MultiHeadAttention(
             self.d_model,
             self.num_heads,
             dropout=self.attention_dropout,
+            bias=self.bias,
             kernel=self.kernel,
-            rotary=rotary,
+            rotary=self.rotary,
+            rotary_base=self.rotary_base,
+            rotary_pairs=self.rotary_pairs,
+            window=self.window,
         )
+
+    def cross_attention(self) -> MultiHeadAttention:
+        """Makes one attention to a memory: its tokens have no place in the order of the asking."""
+        return replace(self, rotary=False, window=None).attention()
 
     def feed_forward(self) -> FeedForward:
         """Makes one feed-forward network of this shape."""
@@ -75,12 +84,13 @@ class BlockShape:
             self.d_ff,
             self.activation,
             gated=self.gated,
+            bias=self.bias,
             dropout=self.activation_dropout,
         )
 
     def norm(self) -> LayerNorm:
         """Makes one normalisation of this shape."""
-        return LayerNorm(self.d_model, eps=self.norm_eps)
+        return LayerNorm(self.d_model, eps=self.norm_eps, bias=self.bias)
 
 
 class _Block(nn.Module):
@@ -112,18 +122,22 @@ class EncoderBlock(_Block):
         self.feed_forward_norm = shape.norm()
 
     def forward(
-        self, x: Float[Tensor, "tokens d_model"], layout: SequenceLayout
+        self,
+        x: Float[Tensor, "tokens d_model"],
+        layout: SequenceLayout,
+        bias: Float[Tensor, "heads distances"] | None = None,
     ) -> Float[Tensor, "tokens d_model"]:
         """Maps the tokens of each sentence.
 
         Args:
             x: Tokens.
             layout: Their sentences.
+            bias: What attention adds to a score for each distance; see ``RelativeBias``.
 
         Returns:
             As many tokens.
         """
-        x = self._residual(x, self.attention_norm, lambda y: self.attention(y, layout))
+        x = self._residual(x, self.attention_norm, lambda y: self.attention(y, layout, bias=bias))
         return self._residual(x, self.feed_forward_norm, self.feed_forward)
 
 

@@ -90,16 +90,17 @@ class EncoderEmbeddings(nn.Module):
     Args:
         vocab_size: Number of tokens.
         d_model: Width, in features.
-        max_positions: Longest sentence, in tokens.
+        max_positions: Longest sentence, in tokens; 0: no position is added.
         num_segments: Number of segments (the texts of a pair); 0: none is added.
         norm_eps: What layer normalisation adds to the variance.
         dropout: Probability that one feature is dropped in training.
-        width: Width of the tables, if it is not ``d_model``; a linear map follows them then.
+        width: Width of the tables, which a linear map then follows; None: ``d_model``, and none.
         position_offset: Row of the position table for the first token.
+        bias: Whether the normalisation has a bias.
 
     References:
         Devlin et al., "BERT", 2019, section 3 and figure 2.
-        Clark et al., "ELECTRA", 2020, section 3.2 (narrower embeddings and their projection).
+        Lan et al., "ALBERT", 2019, section 3.1 (narrower embeddings and their projection).
     """
 
     def __init__(
@@ -113,16 +114,19 @@ class EncoderEmbeddings(nn.Module):
         *,
         width: int | None = None,
         position_offset: int = 0,
+        bias: bool = True,
     ):
         super().__init__()
         features = width or d_model
         self.position_offset = position_offset
         self.token = Embedding(vocab_size, features)
-        self.position = LearnedPositions(max_positions + position_offset, features)
+        self.position = None
+        if max_positions:
+            self.position = LearnedPositions(max_positions + position_offset, features)
         self.segment = Embedding(num_segments, features) if num_segments else None
-        self.norm = LayerNorm(features, eps=norm_eps)
+        self.norm = LayerNorm(features, eps=norm_eps, bias=bias)
         self.dropout = Dropout(dropout)
-        self.projection = Linear(features, d_model) if features != d_model else None
+        self.projection = None if width is None else Linear(features, d_model)
         self.compute_dtype = torch.float32
 
     def forward(
@@ -141,11 +145,12 @@ class EncoderEmbeddings(nn.Module):
         Returns:
             One row per token.
         """
-        embedded = self.token(ids) + self.position(positions + self.position_offset)
-        if self.segment is not None and segment_ids is None:
-            embedded = embedded + self.segment.weight[0]
-        elif self.segment is not None:
-            embedded = embedded + self.segment(segment_ids)
+        embedded = self.token(ids)
+        if self.position is not None:
+            embedded = embedded + self.position(positions + self.position_offset)
+        if self.segment is not None:
+            segments = torch.zeros_like(ids) if segment_ids is None else segment_ids
+            embedded = embedded + self.segment(segments)
         hidden = self.dropout(self.norm(embedded.to(self.compute_dtype)))
         return hidden if self.projection is None else self.projection(hidden)
 

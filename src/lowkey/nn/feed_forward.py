@@ -36,6 +36,7 @@ class FeedForward(nn.Module):
         d_ff: Width between them.
         activation: A key of ``ACTIVATIONS``.
         gated: Whether a second map gates the first.
+        bias: Whether the maps have a bias.
         dropout: Probability that one of the ``d_ff`` features is dropped in training.
 
     Raises:
@@ -53,14 +54,15 @@ class FeedForward(nn.Module):
         activation: str = "relu",
         *,
         gated: bool = False,
+        bias: bool = True,
         dropout: float = 0.0,
     ):
         super().__init__()
         if activation not in ACTIVATIONS:
             raise ValueError(f"no activation {activation!r}; there are {', '.join(ACTIVATIONS)}")
-        self.up = Linear(d_model, d_ff)
-        self.gate = Linear(d_model, d_ff) if gated else None
-        self.down = Linear(d_ff, d_model)
+        self.up = Linear(d_model, d_ff, bias=bias)
+        self.gate = Linear(d_model, d_ff, bias=bias) if gated else None
+        self.down = Linear(d_ff, d_model, bias=bias)
         self.activation = ACTIVATIONS[activation]
         self.dropout = Dropout(dropout)
 

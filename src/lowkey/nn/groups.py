@@ -5,6 +5,7 @@ layout, so that every layer and head uses the same index tensors.
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 
 import torch
@@ -49,6 +50,11 @@ class Group:
     allowed: Tensor | None
     _biases: dict[torch.dtype, Tensor] = field(default_factory=dict)
 
+    @cached_property
+    def distances(self) -> Tensor:
+        """How far each key stands behind each query, if both are of one sentence."""
+        return _distances(self.num_queries, self.num_keys, self.query_rows.device)
+
     def bias(self, num_heads: int, dtype: torch.dtype) -> Tensor:
         """Gives what is added to the scores: 0 where a query may look, minus infinity elsewhere.
 
@@ -89,7 +95,11 @@ class Plan:
 
 
 def plan_groups(
-    layout: SequenceLayout, memory_layout: SequenceLayout, num_heads: int, causal: bool
+    layout: SequenceLayout,
+    memory_layout: SequenceLayout,
+    num_heads: int,
+    causal: bool,
+    window: int | None = None,
 ) -> Plan:
     """Finds the groups for attention from one layout to another.
 
@@ -98,6 +108,7 @@ def plan_groups(
         memory_layout: Sentences of the keys, as many.
         num_heads: Number of heads.
         causal: Whether a query sees only keys up to its own position.
+        window: How many tokens away from its own position a query sees keys; None: all.
 
     Returns:
         The plan, made once and then kept on ``layout``.
@@ -106,16 +117,20 @@ def plan_groups(
         ValueError: If the layouts do not fit each other.
     """
     itself = layout is memory_layout
-    key = (None if itself else id(memory_layout), num_heads, causal)
+    if window is not None and window >= layout.max_length - 1:
+        window = None  # it hides nothing, so the plan of all other layers will do
+    key = (None if itself else id(memory_layout), num_heads, causal, window)
     if key not in layout.plans:
         if layout.num_sentences != memory_layout.num_sentences:
             raise ValueError(
                 f"{layout.num_sentences} sentences ask, {memory_layout.num_sentences} answer"
             )
-        if causal and not torch.equal(layout.lengths, memory_layout.lengths):
-            raise ValueError("causal attention needs queries and keys of the same lengths")
+        narrowed = causal or window is not None
+        if narrowed and not torch.equal(layout.lengths, memory_layout.lengths):
+            kind = "causal attention" if causal else "a window"
+            raise ValueError(f"{kind} needs queries and keys of the same lengths")
         groups = [
-            _make_group(sentences, layout, memory_layout, num_heads, causal)
+            _make_group(sentences, layout, memory_layout, num_heads, causal, window)
             for sentences in _partition(layout.lengths, memory_layout.lengths, num_heads)
         ]
         layout.plans[key] = Plan(num_heads, groups, None if itself else memory_layout)
@@ -160,6 +175,7 @@ def _make_group(
     memory_layout: SequenceLayout,
     num_heads: int,
     causal: bool,
+    window: int | None,
 ) -> Group:
     """Makes the index tensors of one group."""
     query_rows, query_slots, query_real = _cells(sentences, layout, num_heads)
@@ -167,13 +183,6 @@ def _make_group(
         key_rows, key_slots, key_real = query_rows, query_slots, query_real
     else:
         key_rows, key_slots, key_real = _cells(sentences, memory_layout, num_heads)
-    allowed = None
-    if causal:
-        # Padding stands behind every real token, so the causal mask hides it from real queries.
-        square = (1, query_real.shape[1], key_real.shape[1])
-        allowed = torch.ones(square, dtype=torch.bool, device=layout.device).tril()
-    elif not bool(key_real.all()):
-        allowed = key_real.unsqueeze(1)
     padding = None
     if not bool(query_real.all()):
         cells = query_real.unsqueeze(1).expand(-1, num_heads, -1).reshape(-1)
@@ -187,8 +196,33 @@ def _make_group(
         query_slots=query_slots,
         key_slots=key_slots,
         query_padding=padding,
-        allowed=allowed,
+        allowed=_allowed(query_real, key_real, causal, window),
     )
+
+
+def _allowed(
+    query_real: Tensor, key_real: Tensor, causal: bool, window: int | None
+) -> Tensor | None:
+    """Says where the queries of a group may look; None for everywhere."""
+    square = (query_real.shape[1], key_real.shape[1])
+    allowed = None
+    if causal:
+        # Padding stands behind every real token, so the causal mask hides it from real queries.
+        allowed = torch.ones((1, *square), dtype=torch.bool, device=key_real.device).tril()
+    elif not bool(key_real.all()):
+        allowed = key_real.unsqueeze(1)
+    if window is None:
+        return allowed
+    near = (_distances(*square, key_real.device).abs() <= window).unsqueeze(0)
+    if allowed is None:
+        return near
+    # Padding that sees no key at all would be a softmax over nothing, and its NaN would spread.
+    return (allowed & near) | ~query_real.unsqueeze(2)
+
+
+def _distances(num_queries: int, num_keys: int, device: torch.device) -> Tensor:
+    queries, keys = (torch.arange(n, device=device) for n in (num_queries, num_keys))
+    return keys - queries.unsqueeze(1)
 
 
 def _cells(

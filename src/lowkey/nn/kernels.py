@@ -2,22 +2,20 @@
 
 A kernel takes flat queries, keys and values ``(tokens, d_model)`` with the layouts that say which
 rows belong together. ``reference`` is the formula, sentence by sentence: the truth every other
-kernel is tested against. ``grouped`` computes sentences of similar length together as batched
-matrix products, and its backward pass keeps only the attention weights;
+kernel is tested against. ``grouped`` computes sentences of similar length together;
 ``benchmarks/attention_kernels.py`` measures it beside torch's fused attention.
 """
 
 import math
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from lowkey.nn.dropout import keep_bits, keep_where, quantised
-from lowkey.nn.groups import Group, Plan, plan_groups
+from lowkey.nn.dropout import keep_bits, quantised
+from lowkey.nn.grouped_attention import grouped
 from lowkey.nn.layout import SequenceLayout
 
 
@@ -35,6 +33,8 @@ class AttentionKernel(Protocol):
         *,
         num_heads: int,
         causal: bool = False,
+        window: int | None = None,
+        bias: Float[Tensor, "heads distances"] | None = None,
         dropout: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "queries d_model"]:
@@ -48,6 +48,9 @@ class AttentionKernel(Protocol):
             memory_layout: Sentences of the keys; sentence i answers sentence i.
             num_heads: Number of heads, a divisor of d_model.
             causal: Whether a query sees only keys up to its own position.
+            window: How many tokens away from its own position a query sees keys; None: all.
+            bias: What is added to a score for how far the key stands behind the query: a column
+                for each distance from -(max_length - 1) to max_length - 1.
             dropout: Probability that one attention weight is dropped.
             generator: Source of that randomness.
 
@@ -62,6 +65,8 @@ def attention_weights(
     k: Float[Tensor, "heads keys d_head"],
     *,
     causal: bool = False,
+    window: int | None = None,
+    bias: Float[Tensor, "heads distances"] | None = None,
 ) -> Float[Tensor, "heads queries keys"]:
     r"""Computes :math:`\mathrm{softmax}(Q K^\top / \sqrt{d_k})` for one sentence.
 
@@ -69,6 +74,9 @@ def attention_weights(
         q: Queries of each head.
         k: Keys of each head.
         causal: Whether a query sees only keys up to its own position.
+        window: How many tokens away from its own position a query sees keys; None: all.
+        bias: What is added to a score for each distance, in the middle for none; see
+            ``AttentionKernel``.
 
     Returns:
         Rows that sum to 1.
@@ -77,9 +85,14 @@ def attention_weights(
         Vaswani et al., "Attention Is All You Need", 2017, equation 1 and section 3.2.3.
     """
     scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+    queries, keys = (torch.arange(x.shape[-2], device=x.device) for x in (q, k))
+    distances = keys - queries.unsqueeze(1)
+    if bias is not None:
+        scores = scores + bias[:, distances + bias.shape[1] // 2]
     if causal:
-        later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).triu(1)
-        scores = scores.masked_fill(later, float("-inf"))
+        scores = scores.masked_fill(distances > 0, float("-inf"))
+    if window is not None:
+        scores = scores.masked_fill(distances.abs() > window, float("-inf"))
     return scores.softmax(dim=-1)
 
 
@@ -92,6 +105,8 @@ def reference(
     *,
     num_heads: int,
     causal: bool = False,
+    window: int | None = None,
+    bias: Tensor | None = None,
     dropout: float = 0.0,
     generator: torch.Generator | None = None,
 ) -> Tensor:
@@ -101,120 +116,12 @@ def reference(
     parts = zip(q.split(lengths), k.split(memory_lengths), v.split(memory_lengths), strict=True)
     for sentence in parts:
         heads = [x.unflatten(-1, (num_heads, -1)).transpose(0, 1) for x in sentence]
-        weights = attention_weights(heads[0], heads[1], causal=causal)
+        weights = attention_weights(heads[0], heads[1], causal=causal, window=window, bias=bias)
         if dropout:
             keep = keep_bits(tuple(weights.shape), dropout, generator, weights.device)
             weights = weights * (keep != 0) / (1 - quantised(dropout))
         outputs.append((weights @ heads[2]).transpose(0, 1).flatten(1))
     return torch.cat(outputs)
-
-
-def grouped(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    layout: SequenceLayout,
-    memory_layout: SequenceLayout,
-    *,
-    num_heads: int,
-    causal: bool = False,
-    dropout: float = 0.0,
-    generator: torch.Generator | None = None,
-) -> Tensor:
-    """Computes attention for groups of sentences of similar length; see ``AttentionKernel``."""
-    plan = plan_groups(layout, memory_layout, num_heads, causal)
-    return _GroupedAttention.apply(q, k, v, plan, dropout, generator)  # type: ignore[no-any-return] # autograd's apply is untyped
-
-
-def _gather(x: Tensor, rows: Tensor, group: Group, num_heads: int) -> Tensor:
-    """Brings the rows of a group into the form (sentences * heads, length, d_head)."""
-    flat = x.reshape(-1, x.shape[-1] // num_heads).index_select(0, rows)
-    return flat.view(group.num_sentences * num_heads, -1, flat.shape[-1])
-
-
-class _Scatter:
-    """Collects what the groups computed, back in the order of the tokens."""
-
-    def __init__(self, like: Tensor, num_heads: int):
-        self.shape = like.shape
-        # One row more than there are tokens: it receives what was computed for padding.
-        self.rows = like.new_empty(like.shape[0] * num_heads + 1, like.shape[1] // num_heads)
-
-    def put(self, rows: Tensor, x: Tensor) -> None:
-        self.rows.index_copy_(0, rows, x.reshape(-1, x.shape[-1]))
-
-    def tokens(self) -> Tensor:
-        return self.rows[:-1].view(self.shape)
-
-
-class _GroupedAttention(torch.autograd.Function):
-    """Forward and backward written out, because autograd would keep every intermediate."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        q: Tensor,
-        k: Tensor,
-        v: Tensor,
-        plan: Plan,
-        dropout: float,
-        generator: torch.Generator | None,
-    ) -> Tensor:
-        heads, output, saved = plan.num_heads, _Scatter(q, plan.num_heads), []
-        for group in plan.groups:
-            qg = _gather(q, group.query_rows, group, heads)
-            kg = _gather(k, group.key_rows, group, heads)
-            vg = _gather(v, group.key_rows, group, heads)
-            scores = torch.baddbmm(
-                group.bias(heads, q.dtype), qg, kg.transpose(1, 2), alpha=qg.shape[-1] ** -0.5
-            )
-            # In fp32 also under bf16: more exact, and on CPUs faster than a bf16 softmax.
-            accumulate = torch.promote_types(q.dtype, torch.float32)
-            weights = torch.softmax(scores, -1, dtype=accumulate).to(q.dtype)
-            keep = None
-            if dropout:
-                keep = keep_bits(tuple(weights.shape), dropout, generator, q.device)
-            dropped = weights if keep is None else keep_where(weights, keep, dropout)
-            output.put(group.query_slots, torch.bmm(dropped, vg))
-            saved += [weights, keep]
-        ctx.save_for_backward(q, k, v, *saved)
-        ctx.plan, ctx.dropout = plan, dropout
-        return output.tokens()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grad_outputs: Any) -> Any:  # pyrefly: ignore[bad-override] # once_differentiable forgets the name ctx
-        grad = grad_outputs[0].contiguous()
-        q, k, v, *saved = ctx.saved_tensors
-        heads, dropout = ctx.plan.num_heads, ctx.dropout
-        dq, dk, dv = (_Scatter(x, heads) for x in (q, k, v))
-        for index, group in enumerate(ctx.plan.groups):
-            weights, keep = saved[2 * index : 2 * index + 2]
-            gg = _gather(grad, group.query_rows, group, heads)
-            if group.query_padding is not None:
-                # Padding was gathered from some real row; its gradient must not count.
-                gg.view(-1, gg.shape[-1]).index_fill_(0, group.query_padding, 0)
-            dropped = weights if keep is None else keep_where(weights, keep, dropout)
-            if ctx.needs_input_grad[2]:
-                dv.put(group.key_slots, torch.bmm(dropped.transpose(1, 2), gg))
-            if not (ctx.needs_input_grad[0] or ctx.needs_input_grad[1]):
-                continue
-            dweights = torch.bmm(gg, _gather(v, group.key_rows, group, heads).transpose(1, 2))
-            if keep is not None:
-                dweights = keep_where(dweights, keep, dropout)
-            dscores = torch._softmax_backward_data(dweights, weights, -1, weights.dtype)
-            dscores.mul_((q.shape[-1] // heads) ** -0.5)
-            if ctx.needs_input_grad[0]:
-                kg = _gather(k, group.key_rows, group, heads)
-                dq.put(group.query_slots, torch.bmm(dscores, kg))
-            if ctx.needs_input_grad[1]:
-                qg = _gather(q, group.query_rows, group, heads)
-                dk.put(group.key_slots, torch.bmm(dscores.transpose(1, 2), qg))
-        grads = [
-            x.tokens() if needed else None
-            for x, needed in zip((dq, dk, dv), ctx.needs_input_grad[:3], strict=True)
-        ]
-        return *grads, None, None, None
 
 
 KERNELS: dict[str, Callable[..., Tensor]] = {"reference": reference, "grouped": grouped}

@@ -48,6 +48,9 @@ class Linear(nn.Linear):
 class Embedding(nn.Embedding):
     """One vector per id; names and initialisation are torch's."""
 
+    # Whether something else than looking ids up uses the weight, such as a tied output.
+    tied = False
+
     def reset_parameters(self) -> None:
         """Draws the table as torch does, unless on the meta device."""
         if not self.weight.is_meta:
@@ -66,5 +69,6 @@ class LayerNorm(nn.LayerNorm):
         Returns:
             Rows of the same precision.
         """
-        weight, bias = self.weight.to(input.dtype), self.bias.to(input.dtype)
+        weight = self.weight.to(input.dtype)
+        bias = None if self.bias is None else self.bias.to(input.dtype)
         return F.layer_norm(input, self.normalized_shape, weight, bias, self.eps)

@@ -118,7 +118,7 @@ class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
             DataError: If a label is none of the classes, if the model wants pairs and gets texts,
                 or lists of labels and gets one each, or the other way round.
         """
-        self._refuse_unpaired("text_pair" in rows.columns, rows.place)
+        self.refuse_unpaired("text_pair" in rows.columns, rows.place)
         return LabelledExamples.from_rows(
             rows,
             self.tokenizer,
@@ -192,12 +192,32 @@ class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
         Raises:
             DataError: If the model wants pairs and gets texts, or the other way round.
         """
-        self._refuse_unpaired(pairs is not None)
+        self.refuse_unpaired(pairs is not None)
         if not texts:
             return []
-        return self.decision.answers(self.logits(self.examples_of(texts, pairs)))
+        return self.answers(self.logits(self.examples_of(texts, pairs)))
 
-    def _refuse_unpaired(self, paired: bool, place: str | None = None) -> None:
+    def answers(self, logits: Float32[np.ndarray, "examples labels"]) -> list[dict[str, Any]]:
+        """Says in words what logits mean.
+
+        Args:
+            logits: One row per example.
+
+        Returns:
+            See :meth:`predict`.
+        """
+        return self.decision.answers(logits)
+
+    def refuse_unpaired(self, paired: bool, place: str | None = None) -> None:
+        """Makes sure that the model gets pairs if it was trained on them, and only then.
+
+        Args:
+            paired: Whether it gets pairs.
+            place: Where the texts stand, for messages.
+
+        Raises:
+            DataError: If it wants the other.
+        """
         if paired != self.facts.pairs:
             raise DataError(
                 f"this model was trained on {'single texts' if paired else 'pairs of texts'}",
