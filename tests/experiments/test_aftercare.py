@@ -80,7 +80,7 @@ def test_balanced_weights_and_samples_reach_the_loss_and_the_batches(rare, monke
     assert drawn.tolist() == [len(labels) // 2] * 2  # 234 rows in 8 batches of 32
     # The rare class weighs as much as the other, so that their losses add up differently.
     plain, weighed = (learner.loss([0, 1, 2]) for learner in learners[:2])
-    assert float(plain.loss) != pytest.approx(float(weighed.loss), rel=0.05)
+    assert plain.loss.item() != pytest.approx(weighed.loss.item(), rel=0.05)
 
 
 def test_what_is_calibrated_is_kept_used_and_shown(rare, capsys):

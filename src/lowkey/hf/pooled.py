@@ -18,7 +18,7 @@ from lowkey.models.encoder import Encoder
 from lowkey.models.heads import SequenceClassifier
 from lowkey.nn.pooling import Summary
 
-_HEADS = ("classifier", "transform.dense", "encoder.pooler.dense")
+_HEADS = ("classifier", "transform.dense", "transform.norm", "encoder.pooler.dense")
 
 
 @cache
