@@ -7,12 +7,12 @@ from pydantic import ValidationError
 from lowkey.config import dump_recipe, load_recipe
 from lowkey.errors import ConfigError
 from lowkey.experiments.config import (
-    LEARNING_RATES,
     TASKS_TO_COME,
     FinetuneRecipe,
     TransformerSizes,
     TranslationRecipe,
 )
+from lowkey.experiments.defaults import defaults_for
 from lowkey.training.changes import refuse_changes
 
 DATA = {"train": "a.jsonl"}
@@ -22,17 +22,18 @@ def recipe(**changes):
     return FinetuneRecipe(**{"data": DATA, "model": {"path": "bert"}} | changes)
 
 
-@pytest.mark.parametrize("method", ["lora", "full", "head"])
+@pytest.mark.parametrize("method", ["lora", "full", "head", "bitfit"])
 def test_a_method_brings_its_learning_rate_unless_the_recipe_says_one(method):
-    assert recipe(method=method).train.learning_rate == LEARNING_RATES[method]
+    rates = {"lora": 5e-4, "full": 5e-5, "head": 1e-2, "bitfit": 1e-3}
+    assert recipe(method=method).train.learning_rate == rates[method]
+    assert defaults_for(method, "classify")["train.learning_rate"].value == rates[method]
     said = recipe(method=method, train={"learning_rate": 0.125})
     assert said.train.learning_rate == 0.125
-    assert LEARNING_RATES["lora"] > LEARNING_RATES["full"]
 
 
 def test_lora_is_the_method_that_is_meant_without_a_word():
     assert recipe().method == "lora"
-    assert recipe().train.learning_rate == LEARNING_RATES["lora"]
+    assert recipe().train.learning_rate == 5e-4
     assert recipe().train.warmup_steps == 0.06
     assert recipe(train={"warmup_steps": 0}).train.warmup_steps == 0
 

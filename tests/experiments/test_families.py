@@ -33,7 +33,7 @@ def roberta_tokenizer(folder: Path) -> None:
     tokenizer.save(str(folder / "tokenizer.json"))
 
 
-@pytest.mark.parametrize("method", ["lora", "full", "head"])
+@pytest.mark.parametrize("method", ["lora", "full", "head", "bitfit"])
 @pytest.mark.parametrize("family", ["roberta", "distilbert", "electra"])
 def test_a_family_is_tuned_saved_and_says_the_same_again(folder, monkeypatch, family, method):
     shutil.rmtree(folder / "bert")

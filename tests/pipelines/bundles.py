@@ -37,9 +37,11 @@ def classifier(base: Path, method: str, *, seed: int = 5, **changes: Any) -> Tex
     config = LoRAConfig(r=2, lora_alpha=6) if method == "lora" else None
     if config:
         inject(model, config)
-    if method == "head":
+    if method in ("head", "bitfit"):
         model.requires_grad_(False)
-        model.classifier.requires_grad_(True)
+        for name, parameter in model.named_parameters():
+            parts = ("classifier.", ".bias") if method == "bitfit" else ("classifier.",)
+            parameter.requires_grad_(any(part in name for part in parts))
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():

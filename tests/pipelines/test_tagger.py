@@ -24,7 +24,7 @@ from lowkey.pipelines.tagger import Tagger
 
 # transformers warns of a method that peft still calls.
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
-METHODS = pytest.mark.parametrize("method", ["lora", "full", "head"])
+METHODS = pytest.mark.parametrize("method", ["lora", "full", "head", "bitfit"])
 TAGS = ["O", "B-GOOD", "I-GOOD", "B-BAD"]
 SENTENCES = [["the", "films", "was", "good"], ["a"], ["not-bad", "and", "greatly", "!"], ["b", "c"]]
 
@@ -44,9 +44,11 @@ def tagger(base, method, *, seed=5, **changes):
     config = LoRAConfig(r=2, lora_alpha=6) if method == "lora" else None
     if config:
         inject(model, config)
-    if method == "head":
+    if method in ("head", "bitfit"):
         model.requires_grad_(False)
-        model.classifier.requires_grad_(True)
+        for name, parameter in model.named_parameters():
+            parts = ("classifier.", ".bias") if method == "bitfit" else ("classifier.",)
+            parameter.requires_grad_(any(part in name for part in parts))
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():

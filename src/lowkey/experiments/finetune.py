@@ -19,7 +19,8 @@ from lowkey.data.tokenizer import TextTokenizer
 from lowkey.errors import ConfigError
 from lowkey.experiments.config import FinetuneRecipe
 from lowkey.experiments.learners import Learner, TagLearner, learner_of
-from lowkey.experiments.method import make_trainable
+from lowkey.experiments.method import make_trainable, parts_to_begin
+from lowkey.experiments.rates import finetuning_rates
 from lowkey.experiments.samples import label_samples
 from lowkey.experiments.session import Session, environment, open_session
 from lowkey.experiments.splits import Splits, read_splits
@@ -34,6 +35,7 @@ from lowkey.pipelines.tagger import Tagger
 from lowkey.run_folder import RunFolder
 from lowkey.training.course import Course
 from lowkey.training.progress import progress_for
+from lowkey.training.rates import RateOf, rate_lines
 from lowkey.training.trainer import FitResult, Trainer
 
 
@@ -58,7 +60,7 @@ def finetune(recipe: FinetuneRecipe, out: Path, *, resume: bool = False) -> Fact
     splits = read_splits(recipe.data, columns_for(recipe.task), recipe.train.seed, progress.note)
     choice = choose_task(recipe.task, splits.given)
     progress.note(f"task: {choice.task} ({choice.reason})")
-    learner = _prepare(recipe, splits, choice, progress.note)
+    learner, rate_of = _prepare(recipe, splits, choice, progress.note)
     Course(recipe.train, learner)  # an impossible schedule is refused before anything is written
     inputs = {**splits.hashes, "model.path": learner.classifier.facts.base_sha256 or ""}
     with open_session(recipe, out, progress, inputs, resume=resume) as session:
@@ -69,8 +71,10 @@ def finetune(recipe: FinetuneRecipe, out: Path, *, resume: bool = False) -> Fact
             tracker=session.tracker,
             progress=session.progress,
             save_best=lambda folder, _: learner.classifier.save(folder),
-            rates=recipe.lora.rates,
+            rate_of=rate_of,
         )
+        for line in rate_lines(trainer.trained.parameters, rate_of, recipe.train.learning_rate):
+            progress.note(line)
         fit = trainer.fit(resume=resume)
         facts = _conclude(recipe, splits, learner, fit, session)
         session.finish(facts)
@@ -79,7 +83,7 @@ def finetune(recipe: FinetuneRecipe, out: Path, *, resume: bool = False) -> Fact
 
 def _prepare(
     recipe: FinetuneRecipe, splits: Splits, choice: TaskChoice, say: Callable[[str], None]
-) -> Learner | TagLearner:
+) -> tuple[Learner | TagLearner, RateOf]:
     """Loads the base, tokenizes, and makes the model trainable in the way of the method."""
     base = resolve_model(recipe.model.path, key="model.path")
     labels = _labels(recipe, splits, choice)
@@ -94,6 +98,7 @@ def _prepare(
         nn.init.constant_(model.classifier.bias, float(label_numbers(splits.train).mean()))
     max_length = _max_length(recipe.data.max_length, model.encoder, recipe.model.path)
     lora_config = make_trainable(model, recipe, base, generator, say)
+    rate_of = finetuning_rates(model, model.encoder, parts_to_begin(model, base), recipe)
     for parameter in model.parameters():
         if not parameter.requires_grad:
             # Frozen weights lose nothing by being kept in the precision they are used in.
@@ -115,9 +120,10 @@ def _prepare(
     refuse_other_size(tokenizer, model.encoder.config.vocab_size, str(base), spare=True)
     model.compute_in(dtype)
     rest = tokenizer, facts, device, lora_config
-    if isinstance(model, TokenClassifier):
-        return learner_of(Tagger(model, *rest), splits, recipe, say)
-    return learner_of(TextClassifier(model, *rest), splits, recipe, say)
+    pipeline = (
+        Tagger(model, *rest) if isinstance(model, TokenClassifier) else TextClassifier(model, *rest)
+    )
+    return learner_of(pipeline, splits, recipe, say), rate_of
 
 
 def _labels(recipe: FinetuneRecipe, splits: Splits, choice: TaskChoice) -> LabelMap | None:

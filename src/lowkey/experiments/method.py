@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from lowkey.errors import ConfigError, did_you_mean
 from lowkey.experiments.config import FinetuneRecipe
@@ -15,6 +16,7 @@ from lowkey.hf.tagger import tagger_names
 from lowkey.lora.config import LoRAConfig
 from lowkey.lora.inject import inject
 from lowkey.models.heads import SequenceClassifier, TokenClassifier
+from lowkey.pipelines.head import is_bias
 
 
 def make_trainable(
@@ -41,14 +43,11 @@ def make_trainable(
 
     Raises:
         ConfigError: If LoRA's options name modules that are not there or cannot be saved, or
-            leave out the head.
+            leave out the head, or if biases are to be trained where there are none.
     """
-    pooler = model.encoder.pooler
-    new_pooler = pooler is not None and not any(
-        "pooler." in name for name in tensor_infos(base / WEIGHTS)
-    )
+    begin = parts_to_begin(model, base)
     if recipe.method == "lora":
-        new = ["pooler"] if new_pooler else []
+        new = ["pooler"] if model.encoder.pooler in begin else []
         if isinstance(model, SequenceClassifier) and model.transform is not None:
             new.append("transform")
         family = model.encoder.config.family
@@ -57,13 +56,48 @@ def make_trainable(
         config = _whole(recipe.lora, new, names.adapters)
         say(str(inject(model, config, generator)))
         return config
-    if recipe.method == "head":
+    if recipe.method in ("head", "bitfit"):
         model.requires_grad_(False)
-        for module in model.head:
+        if recipe.method == "bitfit":
+            say(_train_biases(model, base))
+        for module in begin:
             module.requires_grad_(True)
-        if pooler is not None and new_pooler:
-            pooler.requires_grad_(True)
     return None
+
+
+def parts_to_begin(model: SequenceClassifier | TokenClassifier, base: Path) -> list[nn.Module]:
+    """Lists the modules that begin at random: the head, and a pooler that the base does not hold.
+
+    Args:
+        model: The model.
+        base: Folder of the pretrained model.
+
+    Returns:
+        The modules.
+    """
+    pooler = model.encoder.pooler
+    held = pooler is None or any("pooler." in name for name in tensor_infos(base / WEIGHTS))
+    return [*model.head, *([] if pooler is None or held else [pooler])]
+
+
+def _train_biases(model: nn.Module, base: Path) -> str:
+    """Lets every bias be trained, those of norms too, and says how many there are."""
+    biases = {name: p for name, p in model.named_parameters() if is_bias(name)}
+    head = {name: p for name, p in model.named_parameters() if not name.startswith("encoder.")}
+    of_encoder = sum(p.numel() for name, p in biases.items() if name not in head)
+    if not of_encoder:
+        raise ConfigError(
+            f"method bitfit trains the biases, and the encoder of {base} has none",
+            fix="set method to lora, full or head",
+        )
+    for parameter in biases.values():
+        parameter.requires_grad_(True)
+    trainable = of_encoder + sum(p.numel() for p in head.values())
+    total = sum(p.numel() for p in model.parameters())
+    return (
+        f"BitFit trains {of_encoder:,} biases, {trainable:,} parameters with the head,"
+        f" {trainable / total:.2%} of {total:,}"
+    )
 
 
 def _whole(config: LoRAConfig, new: Sequence[str], family: Family) -> LoRAConfig:

@@ -166,7 +166,7 @@ class EncoderPipeline(ABC, Generic[M, E]):
                 family = cls.names(model.encoder.config.family).adapters
                 lora_config = load_adapter(model, folder, family)
             else:
-                load_head(model, folder)
+                load_head(model, folder, biases=facts.method == "bitfit")
         model.compute_in(dtype).eval()
         return cls(model, TextTokenizer.load(folder), facts, device, lora_config)
 
@@ -181,8 +181,8 @@ class EncoderPipeline(ABC, Generic[M, E]):
         """
         if self.lora_config is not None:
             self.save_adapter(folder)
-        elif self.facts.method == "head":
-            save_head(self.model, folder)
+        elif self.facts.method in ("head", "bitfit"):
+            save_head(self.model, folder, biases=self.facts.method == "bitfit")
         else:
             self.save_whole(folder)
         self.save_tokenizer(folder)

@@ -47,6 +47,7 @@ _METHODS = {
     "lora": "trained with LoRA",
     "full": "all weights trained",
     "head": "head alone trained",
+    "bitfit": "biases and head trained",
     "published": "as published",
 }
 
