@@ -118,7 +118,7 @@ def _refuse_what_is_not_there(recipe: FinetuneRecipe | TranslationRecipe) -> Non
         tags = tag_map(splits["train"], recipe.data.labels)
         for rows in splits.values():
             tag_ids(rows, tags)
-    elif task != "regress":
+    elif task not in ("regress", "mlm"):
         labels = LabelMap.from_rows(splits["train"], recipe.data.labels)
         for rows in splits.values():
             labels.ids(rows)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lowkey.cli.texts import Input
     from lowkey.pipelines.classifier import TextClassifier
     from lowkey.pipelines.decoding import Decoding
+    from lowkey.pipelines.mask_filler import MaskFiller
     from lowkey.pipelines.tagger import Tagger
     from lowkey.pipelines.translator import Translator
 
@@ -70,7 +71,7 @@ def predict(
     seed: Seed = None,
     settings: DecodeSettings = None,
 ) -> None:
-    """Label texts, tag their words, or translate them, in their order."""
+    """Label texts, tag their words, fill their masks, or translate them, in their order."""
     _refuse_both_or_neither(texts, file)
     changes = {"num_beams": num_beams, "max_length": max_length, "length_penalty": length_penalty}
     changes |= {"sample": sample or None, "temperature": temperature, "seed": seed}
@@ -130,7 +131,7 @@ def _inputs_of(name: str, column: str) -> "Iterator[Input]":
 
 
 def _answers(
-    model: "TextClassifier | Tagger | Translator",
+    model: "TextClassifier | Tagger | MaskFiller | Translator",
     inputs: "Iterator[list[Input]]",
     wishes: Wishes,
     decoding: "Decoding | None",

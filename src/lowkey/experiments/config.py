@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from lowkey.config import Config
-from lowkey.data.config import DataConfig, TokenizerConfig
+from lowkey.data.config import DataConfig, MaskingConfig, TokenizerConfig
 from lowkey.decoding.config import DecodeConfig
 from lowkey.experiments.defaults import defaults_for, filled_in
 from lowkey.experiments.streaming import refuse_endless
@@ -17,7 +17,7 @@ from lowkey.training.config import TrainConfig
 Task = Literal["auto", "classify", "pair", "multilabel", "regress", "tag", "answer", "mlm"]
 Method = Literal["lora", "full", "head", "bitfit"]
 
-TASKS_TO_COME = ("multilabel", "answer", "mlm")
+TASKS_TO_COME = ("multilabel", "answer")
 """Tasks that a recipe may name already and that no version can train yet."""
 
 
@@ -155,13 +155,14 @@ class FinetuneRecipe(Config):
     """What ``lowkey finetune`` reads: a pretrained encoder on the user's task.
 
     Attributes:
-        task: What to learn; auto looks at the columns of texts and prints its choice, and "tag"
-            learns a tag for each word.
+        task: What to learn; auto looks at the columns of texts and prints its choice, "tag"
+            learns a tag for each word, and "mlm" the tokens that are masked in raw text.
         method: "lora" trains low-rank updates and the head, "full" everything, "head" the head,
             "bitfit" all biases and the head (Ben Zaken et al., 2022).
         data: Where the rows are.
         model: The pretrained encoder.
         lora: How to adapt it, for the method lora.
+        mlm: Which tokens are masked, for the task mlm.
         train: How to train; what the recipe does not say, ``lowkey.experiments.defaults`` does.
         track: Where numbers go; jsonl always.
     """
@@ -171,6 +172,7 @@ class FinetuneRecipe(Config):
     data: DataConfig
     model: BaseModel
     lora: LoRAConfig = LoRAConfig()
+    mlm: MaskingConfig = MaskingConfig()
     train: TrainConfig = TrainConfig()
     track: list[TrackerName] = Field(default=["jsonl", "tensorboard"])
 
@@ -198,7 +200,7 @@ class FinetuneRecipe(Config):
         if self.task in TASKS_TO_COME:
             raise ValueError(
                 f"task {self.task} is not there yet — this version trains classify, pair,"
-                " regress and tag; or leave it at auto"
+                " regress, tag and mlm; or leave it at auto"
             )
         return self
 

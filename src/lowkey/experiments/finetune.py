@@ -1,13 +1,14 @@
-"""Fine-tunes a pretrained encoder on labelled texts or words: by LoRA, fully, or its head alone.
+"""Fine-tunes a pretrained encoder: by LoRA, fully, or by its biases or its head alone.
 
     rows -> task -> base model -> method -> train -> reload the best -> score -> report
 
-The three methods share everything but one ``if``: data, order, batches, loop and scoring. Only so
+The methods share everything but one ``if``: data, order, batches, loop and scoring. Only so
 is a comparison between them one of methods.
 """
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -19,6 +20,7 @@ from lowkey.data.tokenizer import TextTokenizer
 from lowkey.errors import ConfigError
 from lowkey.experiments.config import FinetuneRecipe
 from lowkey.experiments.learners import Learner, TagLearner, learner_of
+from lowkey.experiments.mask_learner import MaskLearner
 from lowkey.experiments.method import make_trainable, parts_to_begin
 from lowkey.experiments.rates import finetuning_rates
 from lowkey.experiments.samples import label_samples
@@ -28,15 +30,17 @@ from lowkey.experiments.task import choose_task, columns_for
 from lowkey.hf.hub import resolve_model
 from lowkey.hf.model_folder import base_identity
 from lowkey.models.encoder import Encoder
-from lowkey.models.heads import TokenClassifier
 from lowkey.pipelines.bundle import Facts, as_metrics, folder_bytes
 from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.mask_filler import MaskFiller
 from lowkey.pipelines.tagger import Tagger
 from lowkey.run_folder import RunFolder
 from lowkey.training.course import Course
 from lowkey.training.progress import progress_for
 from lowkey.training.rates import RateOf, rate_lines
 from lowkey.training.trainer import FitResult, Trainer
+
+_KINDS: Any = {"regress": "regression", "tag": "tagging", "mlm": "fill-mask"}
 
 
 def finetune(recipe: FinetuneRecipe, out: Path, *, resume: bool = False) -> Facts:
@@ -83,17 +87,16 @@ def finetune(recipe: FinetuneRecipe, out: Path, *, resume: bool = False) -> Fact
 
 def _prepare(
     recipe: FinetuneRecipe, splits: Splits, choice: TaskChoice, say: Callable[[str], None]
-) -> tuple[Learner | TagLearner, RateOf]:
+) -> tuple[Learner | TagLearner | MaskLearner, RateOf]:
     """Loads the base, tokenizes, and makes the model trainable in the way of the method."""
     base = resolve_model(recipe.model.path, key="model.path")
     labels = _labels(recipe, splits, choice)
-    tags = choice.task == "tag"
-    kind = Tagger if tags else TextClassifier
+    kind: Any = {"tag": Tagger, "mlm": MaskFiller}.get(choice.task, TextClassifier)
     device = runtime.resolve_device(recipe.train.device)
     dtype = runtime.resolve_precision(recipe.train.precision, device)
     generator = runtime.generator(recipe.train.seed, "weights")
     model = kind.load_model(base, len(labels) if labels else 1, generator=generator)
-    if labels is None:
+    if choice.task == "regress":
         # From the mean on, the head has only differences to learn, whatever the scale.
         nn.init.constant_(model.classifier.bias, float(label_numbers(splits.train).mean()))
     max_length = _max_length(recipe.data.max_length, model.encoder, recipe.model.path)
@@ -105,13 +108,13 @@ def _prepare(
             parameter.data = parameter.data.to(dtype)
     local = Path(recipe.model.path).expanduser()
     facts = Facts(
-        kind="tagging" if tags else "classification" if labels else "regression",
+        kind=_KINDS.get(choice.task, "classification"),
         task=choice.task,
         method=recipe.method,
-        pairs="text_pair" in splits.train.columns,
+        pairs=choice.task != "mlm" and "text_pair" in splits.train.columns,
         labels=list(labels.names) if labels else [],
         max_length=max_length,
-        truncate=tags and recipe.data.truncate,
+        truncate=choice.task == "tag" and recipe.data.truncate,
         base_model=str(local.resolve()) if local.exists() else recipe.model.path,
         base_sha256=base_identity(base)["sha256"],
         environment=environment(device, dtype),
@@ -119,16 +122,13 @@ def _prepare(
     tokenizer = TextTokenizer.load(base)
     refuse_other_size(tokenizer, model.encoder.config.vocab_size, str(base), spare=True)
     model.compute_in(dtype)
-    rest = tokenizer, facts, device, lora_config
-    pipeline = (
-        Tagger(model, *rest) if isinstance(model, TokenClassifier) else TextClassifier(model, *rest)
-    )
+    pipeline = kind(model, tokenizer, facts, device, lora_config)
     return learner_of(pipeline, splits, recipe, say), rate_of
 
 
 def _labels(recipe: FinetuneRecipe, splits: Splits, choice: TaskChoice) -> LabelMap | None:
-    """Decides the classes, or the tags, from all training rows; a regression has none."""
-    if choice.task == "regress":
+    """Decides the classes, or the tags, from all training rows; numbers and raw text have none."""
+    if choice.task in ("regress", "mlm"):
         return None
     found = tag_map if choice.task == "tag" else LabelMap.from_rows
     return found(splits.given, recipe.data.labels)
@@ -147,7 +147,7 @@ def _max_length(wanted: int | None, encoder: Encoder, path: str) -> int:
 def _conclude(
     recipe: FinetuneRecipe,
     splits: Splits,
-    learner: Learner | TagLearner,
+    learner: Learner | TagLearner | MaskLearner,
     fit: FitResult,
     session: Session,
 ) -> Facts:
@@ -159,7 +159,8 @@ def _conclude(
     scores = reloaded.score_rows(rows)
     session.tracker.log(fit.step, {f"{name}/{k}": score.value for k, score in scores.items()})
     trainable = sum(p.numel() for p in learner.model.parameters() if p.requires_grad)
-    head = sum(p.numel() for module in reloaded.model.head for p in module.parameters())
+    of_head = [p for module in learner.classifier.model.head for p in module.parameters()]
+    head = sum(p.numel() for p in of_head if p.requires_grad)
     counts = {
         "parameters": sum(p.numel() for p in learner.model.parameters()),
         "trainable_parameters": trainable,

@@ -10,9 +10,11 @@ from lowkey.data.labelled import LabelledExamples
 from lowkey.data.tagged import TaggedExamples
 from lowkey.errors import DataError
 from lowkey.experiments.config import FinetuneRecipe
+from lowkey.experiments.mask_learner import MaskLearner
 from lowkey.experiments.splits import Splits, plan_epoch
 from lowkey.metrics.entities import entities, marks_entities
 from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.mask_filler import MaskFiller
 from lowkey.pipelines.tagger import Tagger
 from lowkey.training.objective import StepLoss
 
@@ -159,11 +161,11 @@ class TagLearner:
 
 
 def learner_of(
-    pipeline: TextClassifier | Tagger,
+    pipeline: TextClassifier | Tagger | MaskFiller,
     splits: Splits,
     recipe: FinetuneRecipe,
     say: Callable[[str], None],
-) -> Learner | TagLearner:
+) -> Learner | TagLearner | MaskLearner:
     """Tokenizes the rows of a task and says what of them is not read.
 
     Args:
@@ -188,6 +190,13 @@ def learner_of(
             for note in part.notes(name):
                 say(note)
         return TagLearner(pipeline, tagged["train"], tagged["validation"], recipe)
+    if isinstance(pipeline, MaskFiller):
+        texts = {name: pipeline.examples(part) for name, part in rows.items()}
+        for name, part in texts.items():
+            for note in part.notes(name, pipeline.facts.max_length or 0):
+                say(note)
+        train = pipeline.examples(splits.train, recipe.mlm)
+        return MaskLearner(pipeline, train, texts["validation"], recipe)
     labelled = {name: pipeline.examples(part) for name, part in rows.items()}
     for name, part in labelled.items():
         if part.num_truncated and name != "test":

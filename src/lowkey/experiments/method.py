@@ -11,16 +11,18 @@ from lowkey.experiments.config import FinetuneRecipe
 from lowkey.files import tensor_infos
 from lowkey.hf.adapter_families import Family
 from lowkey.hf.encoder_families import FAMILIES
+from lowkey.hf.masked import holds_prediction
 from lowkey.hf.model_folder import WEIGHTS
 from lowkey.hf.tagger import tagger_names
 from lowkey.lora.config import LoRAConfig
 from lowkey.lora.inject import inject
 from lowkey.models.heads import SequenceClassifier, TokenClassifier
+from lowkey.models.masked import MaskedLanguageModel
 from lowkey.pipelines.head import is_bias
 
 
 def make_trainable(
-    model: SequenceClassifier | TokenClassifier,
+    model: SequenceClassifier | TokenClassifier | MaskedLanguageModel,
     recipe: FinetuneRecipe,
     base: Path,
     generator: torch.Generator,
@@ -47,6 +49,10 @@ def make_trainable(
     """
     begin = parts_to_begin(model, base)
     if recipe.method == "lora":
+        if isinstance(model, MaskedLanguageModel):
+            config = _updates_alone(recipe.lora, model, base)
+            say(str(inject(model, config, generator)))
+            return config
         new = ["pooler"] if model.encoder.pooler in begin else []
         if isinstance(model, SequenceClassifier) and model.transform is not None:
             new.append("transform")
@@ -65,8 +71,10 @@ def make_trainable(
     return None
 
 
-def parts_to_begin(model: SequenceClassifier | TokenClassifier, base: Path) -> list[nn.Module]:
-    """Lists the modules that begin at random: the head, and a pooler that the base does not hold.
+def parts_to_begin(
+    model: SequenceClassifier | TokenClassifier | MaskedLanguageModel, base: Path
+) -> list[nn.Module]:
+    """Lists the modules in front of the task: the head, and a pooler that the base does not hold.
 
     Args:
         model: The model.
@@ -98,6 +106,22 @@ def _train_biases(model: nn.Module, base: Path) -> str:
         f"BitFit trains {of_encoder:,} biases, {trainable:,} parameters with the head,"
         f" {trainable / total:.2%} of {total:,}"
     )
+
+
+def _updates_alone(config: LoRAConfig, model: MaskedLanguageModel, base: Path) -> LoRAConfig:
+    """Makes sure that the head for masked tokens, which an adapter cannot hold, is there."""
+    if not holds_prediction(base, model.encoder.config.family):
+        raise ConfigError(
+            f"{base} has no head for masked tokens, and an adapter cannot hold a new one",
+            fix="set method: full, or start from a checkpoint that was saved with that head",
+        )
+    others = [name for name in config.modules_to_save if name != "classifier"]
+    if others:
+        raise ConfigError(
+            f"lora.modules_to_save holds {others[0]}, which an adapter for task mlm cannot hold",
+            fix="leave it out",
+        )
+    return config.model_copy(update={"modules_to_save": []})
 
 
 def _whole(config: LoRAConfig, new: Sequence[str], family: Family) -> LoRAConfig:

@@ -65,11 +65,14 @@ def save_adapter(
         if ".lora_" in name or name.startswith(whole) or lora_config.trains_bias(name, adapted)
     ]
     # A parameter of the model itself, such as a bias of the outputs, is of no module.
-    others = {name.rpartition(".")[0] for name in state if name not in kept} - adapted.keys() - {""}
+    rest = {name for name in state if name not in kept and "." in name}
+    others = {
+        family.theirs(n).rpartition(".")[0] for n in rest if n.rpartition(".")[0] not in adapted
+    }
     own = {family.theirs(name): lora_config.of_module(name) for name in adapted}
     config = adapter_json(
         lora_config,
-        target_modules=endings(own.keys(), {family.theirs(name) for name in others}),
+        target_modules=endings(own.keys(), others),
         rank_pattern=pattern({name: c.r for name, c in own.items()}, lora_config.r),
         alpha_pattern=pattern(
             {name: c.lora_alpha for name, c in own.items()}, lora_config.lora_alpha

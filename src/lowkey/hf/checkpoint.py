@@ -21,7 +21,7 @@ from lowkey.lora.inject import adapters
 logger = logging.getLogger(__name__)
 
 _POOLER, _CLASSIFIER = "encoder.pooler.", "classifier."
-_HEAD = ("transform.", _CLASSIFIER)
+_HEAD = ("transform.", _CLASSIFIER, "prediction.")
 _MISMATCH = "the download is incomplete, or config and weights are of two models"
 
 
@@ -120,7 +120,9 @@ def _is_of(part: str | tuple[str, ...], key: str, names: EncoderNames) -> bool:
 
 
 def draw_missing(model: nn.Module, folder: Path, generator: torch.Generator | None) -> None:
-    """Draws the heads a checkpoint lacks as BERT's were: weights of deviation 0.02, biases 0.
+    """Draws the heads a checkpoint lacks as BERT's were.
+
+    Weights have a deviation of 0.02, biases are 0 and the gains of norms 1.
 
     Args:
         model: The model; what is still on the meta device is drawn.
@@ -131,7 +133,9 @@ def draw_missing(model: nn.Module, folder: Path, generator: torch.Generator | No
         if not parameter.is_meta:
             continue
         drawn = torch.zeros(parameter.shape)
-        if name.endswith(".weight"):
+        if name.endswith("norm.weight"):
+            drawn.fill_(1.0)
+        elif name.endswith(".weight"):
             drawn.normal_(std=0.02, generator=generator)
             logger.info("%s: no %s for this task; starting it anew", folder, name)
         model.load_state_dict({name: drawn}, strict=False, assign=True)

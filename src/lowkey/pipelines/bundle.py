@@ -43,7 +43,7 @@ class Facts(Config):
     """
 
     format: Literal[1] = 1
-    kind: Literal["translation", "classification", "regression", "tagging"]
+    kind: Literal["translation", "classification", "regression", "tagging", "fill-mask"]
     task: Text
     method: Literal["scratch", "lora", "full", "head", "bitfit", "published"]
     pairs: bool = False

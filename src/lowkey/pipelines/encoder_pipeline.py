@@ -8,6 +8,7 @@ import torch
 
 from lowkey.data.labelled import LabelledExamples
 from lowkey.data.labels import LabelMap
+from lowkey.data.masked import MaskedExamples
 from lowkey.data.rows import Rows
 from lowkey.data.tagged import TaggedExamples
 from lowkey.data.tokenizer import TextTokenizer
@@ -18,14 +19,15 @@ from lowkey.lora.config import LoRAConfig
 from lowkey.metrics.intervals import Score
 from lowkey.models.config import EncoderFamily
 from lowkey.models.heads import SequenceClassifier, TokenClassifier
+from lowkey.models.masked import MaskedLanguageModel
 from lowkey.pipelines.base_model import find_base
 from lowkey.pipelines.bundle import Facts
 from lowkey.pipelines.head import load_head, save_head
 
 _PADDING = ("[PAD]", "<pad>")
 
-M = TypeVar("M", SequenceClassifier, TokenClassifier)
-E = TypeVar("E", LabelledExamples, TaggedExamples)
+M = TypeVar("M", SequenceClassifier, TokenClassifier, MaskedLanguageModel)
+E = TypeVar("E", LabelledExamples, TaggedExamples, MaskedExamples)
 P = TypeVar("P", bound="EncoderPipeline[Any, Any]")
 
 

@@ -2,17 +2,18 @@
 
 from pathlib import Path
 
+from torch import nn
+
 from lowkey.errors import DataError, shown
 from lowkey.files import read_tensors, tensor_infos, write_tensors
-from lowkey.models.heads import SequenceClassifier, TokenClassifier
 
 HEAD_FILE = "head.safetensors"
 BITFIT_FILE = "bitfit.safetensors"
-_HEAD, _POOLER = ("transform.", "classifier."), "encoder.pooler."
+_HEAD, _POOLER = ("transform.", "classifier.", "prediction."), "encoder.pooler."
 
 
 def is_bias(name: str) -> bool:
-    """Says whether a parameter is a bias, of a linear map or of a norm.
+    """Says whether a parameter is a bias, of a linear map, of a norm or of the outputs.
 
     Args:
         name: Its full name.
@@ -23,9 +24,7 @@ def is_bias(name: str) -> bool:
     return name.endswith(".bias")
 
 
-def save_head(
-    model: SequenceClassifier | TokenClassifier, folder: Path, *, biases: bool = False
-) -> None:
+def save_head(model: nn.Module, folder: Path, *, biases: bool = False) -> None:
     """Writes what of a model is trained: its head, and a pooler that its base does not hold.
 
     Args:
@@ -40,9 +39,7 @@ def save_head(
     write_tensors(folder / (BITFIT_FILE if biases else HEAD_FILE), trained)
 
 
-def load_head(
-    model: SequenceClassifier | TokenClassifier, folder: Path, *, biases: bool = False
-) -> None:
+def load_head(model: nn.Module, folder: Path, *, biases: bool = False) -> None:
     """Puts the head of a bundle, and perhaps its biases, on its base, and freezes the rest.
 
     Args:

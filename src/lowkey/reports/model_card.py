@@ -14,6 +14,7 @@ _PIPELINES = {
     "classification": "text-classification",
     "regression": "text-classification",
     "tagging": "token-classification",
+    "fill-mask": "fill-mask",
 }
 _MOST_LABELS = 50
 # Whatever Markdown, or the HTML inside it, could take for more than a letter.

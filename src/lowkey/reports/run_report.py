@@ -41,6 +41,7 @@ _KINDS = {
     "classification": "An encoder that chooses labels",
     "regression": "An encoder that gives a number",
     "tagging": "An encoder that tags words",
+    "fill-mask": "An encoder that guesses masked words",
 }
 _METHODS = {
     "scratch": "trained from scratch",
