@@ -89,6 +89,18 @@ def test_a_tokenizer_without_a_mask_is_refused(tmp_path):
         masking(TextTokenizer(library))
 
 
+def test_the_mask_of_roberta_is_known():
+    from tokenizers import Tokenizer, models
+
+    tokens = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", "a", "b"]
+    library = Tokenizer(models.WordLevel({t: i for i, t in enumerate(tokens)}, unk_token="<unk>"))
+    library.add_special_tokens(["<pad>", "<mask>"])
+    found = masking(TextTokenizer(library))
+    assert found.mask_id == 4
+    assert found.special_ids.tolist() == [0, 1, 2, 3, 4]
+    assert found.plain_ids.tolist() == [5, 6]
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [

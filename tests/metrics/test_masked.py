@@ -18,6 +18,13 @@ def test_the_values_are_those_over_all_tokens_together():
     assert scores["perplexity"].low == pytest.approx(np.exp(scores["nll"].low))
 
 
+def test_a_text_without_a_token_to_guess_counts_for_nothing():
+    silent = masked_measures(np.array([*COUNTS.tolist(), [0, 0, 0]]))["nll"]
+    assert silent.score().value == masked_measures(COUNTS)["nll"].score().value
+    assert silent.rows is not None
+    assert np.isnan(silent.rows[-1])
+
+
 def test_whole_texts_are_drawn_not_tokens():
     # Many tokens in two texts leave as much doubt as few tokens in two texts.
     few = masked_measures(np.array([[1.0, 1, 2], [4.0, 0, 2]]))["nll"].score()

@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
+from lowkey.metrics.intervals import Values
 from lowkey.metrics.measure import Measure, additive
 
 
@@ -22,9 +23,19 @@ def masked_measures(counts: Float[np.ndarray, "texts 3"]) -> dict[str, Measure]:
         {'nll': 1.0, 'perplexity': 2.718, 'accuracy': 0.333}
     """
     return {
-        "nll": additive("nll", counts, lambda sums: sums[:, 0] / sums[:, 2]),
+        "nll": additive("nll", counts, lambda sums: _per_token(sums, 0)),
         "perplexity": additive(
-            "perplexity", counts, lambda sums: np.exp(np.minimum(sums[:, 0] / sums[:, 2], 700.0))
+            "perplexity", counts, lambda sums: _exponential(_per_token(sums, 0))
         ),
-        "accuracy": additive("accuracy", counts, lambda sums: sums[:, 1] / sums[:, 2]),
+        "accuracy": additive("accuracy", counts, lambda sums: _per_token(sums, 1)),
     }
+
+
+def _per_token(sums: Float[np.ndarray, "resamples 3"], column: int) -> Values:
+    """Divides by the number of tokens; a text without any has no value."""
+    with np.errstate(invalid="ignore"):
+        return sums[:, column] / sums[:, 2]
+
+
+def _exponential(nll: Values) -> Values:
+    return np.exp(np.minimum(nll, 700.0))

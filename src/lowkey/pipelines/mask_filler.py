@@ -112,7 +112,6 @@ class MaskFiller(EncoderPipeline[MaskedLanguageModel, MaskedExamples]):
             texts, self.tokenizer, masking, max_length=limit, where=where
         )
 
-    @torch.inference_mode()
     def logits(self, examples: MaskedExamples) -> Float32[np.ndarray, "chosen vocab"]:
         """Scores the vocabulary for every masked token; for few texts, as there are many numbers.
 
@@ -123,13 +122,8 @@ class MaskFiller(EncoderPipeline[MaskedLanguageModel, MaskedExamples]):
             One row of logits per masked token, piece after piece, under the masks that models are
             compared by.
         """
-        training = self.model.training
-        self.model.eval()
-        found = []
-        for i in range(len(examples)):
-            batch = examples.batch([i], None, self.device)
-            found.append(self.model(batch.input_ids, batch.layout, batch.rows).cpu())
-        self.model.train(training)
+        batches = (examples.batch([i], None) for i in range(len(examples)))
+        found = [self._of_rows(batch.input_ids, batch.rows) for batch in batches]
         return torch.cat(found).numpy()
 
     @torch.inference_mode()
@@ -167,8 +161,7 @@ class MaskFiller(EncoderPipeline[MaskedLanguageModel, MaskedExamples]):
             nll, perplexity and accuracy over the masked tokens of all texts, the masks being the
             same for every model.
         """
-        counts = self.counts(examples)
-        measures = masked_measures(counts[counts[:, 2] > 0])
+        measures = masked_measures(self.counts(examples))
         return {name: measure.score() for name, measure in measures.items()}
 
     def samples(self, examples: MaskedExamples) -> list[dict[str, Any]]:
@@ -204,9 +197,11 @@ class MaskFiller(EncoderPipeline[MaskedLanguageModel, MaskedExamples]):
         self, ids: Integer[Tensor, " tokens"], rows: Integer[Tensor, " chosen"]
     ) -> Float[Tensor, "chosen vocab"]:
         """Scores the vocabulary for some tokens of one text."""
-        self.model.eval()
+        training = self.model.training
         layout = SequenceLayout([len(ids)], self.device)
-        return self.model(ids.to(self.device), layout, rows.to(self.device)).cpu()
+        logits = self.model.eval()(ids.to(self.device), layout, rows.to(self.device))
+        self.model.train(training)
+        return logits.cpu()
 
     def predict(
         self, texts: Sequence[str], pairs: Sequence[str] | None = None
