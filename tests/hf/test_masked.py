@@ -116,7 +116,7 @@ def test_a_table_that_is_held_twice_must_be_one(tmp_path):
     load_masked(tmp_path)
     twice["cls.predictions.decoder.weight"][3, 3] += 1
     save_file(state | twice, path, {"format": "pt"})
-    with pytest.raises(DataError, match=r"decoder\.weight is not the table of the embeddings"):
+    with pytest.raises(DataError, match=r"decoder\.weight is another table than that of the embed"):
         load_masked(tmp_path)
 
 

@@ -191,7 +191,7 @@ def _refuse_untied(
     held = read_tensors(folder / WEIGHTS, names={key, table} & infos.keys())
     if table in held and not torch.equal(held[key], held[table]):
         raise DataError(
-            f"{key} is not the table of the embeddings, and lowkey ties the two",
+            f"{key} is another table than that of the embeddings, and here the two are one",
             where=str(folder / WEIGHTS),
             fix="train it with transformers, or give a model that ties them",
         )
