@@ -42,6 +42,7 @@ ACROSS_MODULES = {
     "hf/test_hostile.py",
     "hf/test_presets.py",
     "experiments/test_families.py",
+    "experiments/test_rerank_options.py",
     "experiments/test_lora_options.py",
     "training/test_kill.py",
     "recipes/test_shipped_data.py",

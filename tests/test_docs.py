@@ -15,6 +15,7 @@ from typing import Any
 import matplotlib
 import pytest
 import tiny
+import tiny_tasks
 import typer
 from documents import (
     ROOT,
@@ -104,6 +105,8 @@ def test_python_blocks_run_and_print_what_they_say(
     code = "".join(b.text for b in found if b.language == "python" and not b.is_quotation)
     for run in sorted(set(re.findall(r'load\("(runs/[^"]+)"\)', code))):
         save_model(Path(run))
+    if '"models/bert"' in code:
+        tiny_tasks.write_bert(Path("models/bert"))
     assert wrong_output(found) == []
 
 

@@ -10,7 +10,11 @@ _NAMES = {
     "Encoder": "lowkey.models.encoder:Encoder",
     "MultiHeadAttention": "lowkey.nn.attention:MultiHeadAttention",
     "SequenceLayout": "lowkey.nn.layout:SequenceLayout",
+    "Tagger": "lowkey.estimators.tagger:Tagger",
+    "TextClassifier": "lowkey.estimators.texts:TextClassifier",
+    "TextRegressor": "lowkey.estimators.texts:TextRegressor",
     "Transformer": "lowkey.models.transformer:Transformer",
+    "Translator": "lowkey.estimators.translator:Translator",
     "inject_lora": "lowkey.lora.inject:inject",
     "load": "lowkey.pipelines.load:load",
 }

@@ -55,6 +55,13 @@ def test_tasks_to_come_are_told_in_one_line(task):
         recipe(task=task)
 
 
+@pytest.mark.parametrize(("key", "value"), [("head_learning_rate", 1e-3), ("layer_decay", 0.9)])
+def test_rates_of_the_parts_of_an_encoder_are_not_for_a_transformer(key, value):
+    assert getattr(recipe(train={key: value}).train, key) == value
+    with pytest.raises(ValidationError, match=rf"train\.{key} is for encoders, with lowkey finet"):
+        TranslationRecipe(data={"train": "a.tsv"}, train={key: value})
+
+
 @pytest.mark.parametrize("cls", [FinetuneRecipe, TranslationRecipe])
 def test_without_data_there_is_nothing_to_train_on(cls):
     with pytest.raises(ValidationError, match=r"data names no train source — set data\.train"):

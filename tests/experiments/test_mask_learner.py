@@ -15,8 +15,11 @@ from experiments.tasks import exact_files, finetuning, record_batches, record_le
 from lowkey.errors import ConfigError, DataError, StoppedError
 from lowkey.experiments.evaluation import compare, evaluate
 from lowkey.experiments.export import export
+from lowkey.experiments.extract import extract
 from lowkey.experiments.finetune import finetune
 from lowkey.experiments.mask_learner import MaskLearner
+from lowkey.experiments.rerank import rerank
+from lowkey.experiments.spectrum import spectrum
 from lowkey.hf.masked import load_masked, save_masked
 from lowkey.pipelines.load import load
 
@@ -60,6 +63,10 @@ def test_a_language_is_learned(raw):
     assert evaluate(RUN, "data/dev.txt", device="cpu")["metrics"] == facts.metrics
     both = compare([RUN, RUN], "data/dev.txt", device="cpu")
     assert both["differences"][0]["metrics"]["nll"]["value"] == 0
+    # All weights have moved; the head has no place in an adapter.
+    assert all(module["of_weight"] > 0 for module in spectrum(RUN)["modules"])
+    with pytest.raises(ConfigError, match="run is a masked-language model, whose head an adapter"):
+        extract("bert", RUN, rank=2, out=Path("adapter"))
 
 
 def test_updates_adapt_a_model_and_the_result_is_a_base(raw):
@@ -71,6 +78,10 @@ def test_updates_adapt_a_model_and_the_result_is_a_base(raw):
     settings = ["train.learning_rate=0.02", "train.max_steps=40", "train.eval_steps=40"]
     facts = finetune(adapting(*settings, "mlm.mlm_probability=0.3"), RUN)
     assert facts.metrics["nll"]["high"] < before.metrics["nll"]["low"] - 0.3
+    smaller = rerank(RUN, rank=4, out=Path("smaller"))
+    assert (
+        smaller["scores"]["validation"]["nll"]["before"]["value"] == facts.metrics["nll"]["value"]
+    )
     # transformers opens the whole model, and lowkey tunes it on.
     export(RUN, format="merged", out=Path("adapted"))
     theirs = BertForMaskedLM.from_pretrained("adapted").eval()

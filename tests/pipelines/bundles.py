@@ -10,15 +10,19 @@ from lowkey.data.tokenizer import TextTokenizer
 from lowkey.data.tokenizer_training import train_tokenizer
 from lowkey.hf.bert import load_classifier, save_encoder
 from lowkey.hf.model_folder import base_identity
+from lowkey.hf.tagger import load_tagger
 from lowkey.lora.config import LoRAConfig
 from lowkey.lora.inject import inject
 from lowkey.models.config import TransformerConfig
 from lowkey.models.transformer import Transformer
 from lowkey.pipelines.bundle import Facts
 from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.translator import Translator
 
 LABELS = ["bad", "fair", "good"]
+TAGS = ["O", "B-GOOD", "I-GOOD", "B-BAD"]
+SENTENCES = [["the", "films", "was", "good"], ["a"], ["not-bad", "and", "greatly", "!"], ["b", "c"]]
 TEXTS = ["the film", "a", "was not very good and not bad but dull", "great !", "b c d e f g h"]
 
 
@@ -37,11 +41,7 @@ def classifier(base: Path, method: str, *, seed: int = 5, **changes: Any) -> Tex
     config = LoRAConfig(r=2, lora_alpha=6) if method == "lora" else None
     if config:
         inject(model, config)
-    if method in ("head", "bitfit"):
-        model.requires_grad_(False)
-        for name, parameter in model.named_parameters():
-            parts = ("classifier.", ".bias") if method == "bitfit" else ("classifier.",)
-            parameter.requires_grad_(any(part in name for part in parts))
+    _train_only(model, method)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -60,7 +60,39 @@ def classifier(base: Path, method: str, *, seed: int = 5, **changes: Any) -> Tex
     return TextClassifier(model.eval(), tokenizer, Facts(**facts | changes), lora_config=config)
 
 
-def saved(pipeline: TextClassifier | Translator, folder: Path) -> Path:
+def tagger(base: Path, method: str, *, seed: int = 5, **changes: Any) -> Tagger:
+    """A tagger as a training leaves it: all that the method trains is random."""
+    facts: dict[str, Any] = {
+        "kind": "tagging",
+        "task": "tag",
+        "method": method,
+        "labels": TAGS,
+        "max_length": 32,
+        "base_model": str(base.resolve()),
+        "base_sha256": base_identity(base)["sha256"],
+    } | changes
+    model = load_tagger(base, len(facts["labels"]))
+    config = LoRAConfig(r=2, lora_alpha=6) if method == "lora" else None
+    if config:
+        inject(model, config)
+    _train_only(model, method)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.normal_(std=0.3, generator=generator)
+    return Tagger(model.eval(), TextTokenizer.load(base), Facts(**facts), lora_config=config)
+
+
+def _train_only(model: torch.nn.Module, method: str) -> None:
+    """Freezes what the methods head and bitfit leave as it is."""
+    if method in ("head", "bitfit"):
+        for name, parameter in model.named_parameters():
+            is_bias = method == "bitfit" and name.endswith(".bias")
+            parameter.requires_grad_(is_bias or name.startswith("classifier."))
+
+
+def saved(pipeline: TextClassifier | Tagger | Translator, folder: Path) -> Path:
     folder.mkdir()
     pipeline.save(folder)
     return folder

@@ -6,18 +6,12 @@ import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pipelines.bundles import saved, write_base
+from pipelines.bundles import SENTENCES, TAGS, saved, tagger, write_base
 
 from lowkey.data.config import DataConfig
 from lowkey.data.sources import read_rows
-from lowkey.data.tokenizer import TextTokenizer
 from lowkey.errors import DataError
-from lowkey.hf.model_folder import base_identity
-from lowkey.hf.tagger import load_tagger
-from lowkey.lora.config import LoRAConfig
-from lowkey.lora.inject import inject
 from lowkey.pipelines import tagger as room
-from lowkey.pipelines.bundle import Facts
 from lowkey.pipelines.load import load
 from lowkey.pipelines.sentences import tags_in_words
 from lowkey.pipelines.tagger import Tagger
@@ -25,36 +19,6 @@ from lowkey.pipelines.tagger import Tagger
 # transformers warns of a method that peft still calls.
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
 METHODS = pytest.mark.parametrize("method", ["lora", "full", "head", "bitfit"])
-TAGS = ["O", "B-GOOD", "I-GOOD", "B-BAD"]
-SENTENCES = [["the", "films", "was", "good"], ["a"], ["not-bad", "and", "greatly", "!"], ["b", "c"]]
-
-
-def tagger(base, method, *, seed=5, **changes):
-    """A tagger as a training leaves it: all that the method trains is random."""
-    facts = {
-        "kind": "tagging",
-        "task": "tag",
-        "method": method,
-        "labels": TAGS,
-        "max_length": 32,
-        "base_model": str(base.resolve()),
-        "base_sha256": base_identity(base)["sha256"],
-    } | changes
-    model = load_tagger(base, len(facts["labels"]))
-    config = LoRAConfig(r=2, lora_alpha=6) if method == "lora" else None
-    if config:
-        inject(model, config)
-    if method in ("head", "bitfit"):
-        model.requires_grad_(False)
-        for name, parameter in model.named_parameters():
-            parts = ("classifier.", ".bias") if method == "bitfit" else ("classifier.",)
-            parameter.requires_grad_(any(part in name for part in parts))
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.requires_grad:
-                parameter.normal_(std=0.3, generator=generator)
-    return Tagger(model.eval(), TextTokenizer.load(base), Facts(**facts), lora_config=config)
 
 
 @pytest.fixture(scope="module")

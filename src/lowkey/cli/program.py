@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import lowkey
-from lowkey.cli import explaining, prediction, results, starting, training
+from lowkey.cli import explaining, low_rank, prediction, results, starting, training
 from lowkey.cli.failures import report_failure, show_warning
 
 _HELP = """Train a Transformer you can read; adapt BERT and know what it cost.
@@ -72,6 +72,15 @@ VERBS: dict[str, dict[Callable[..., None], list[str]]] = {
         results.export: [
             "lowkey export runs/classify --format peft --out adapter",
             "lowkey export runs/classify --format merged --out model",
+        ],
+        low_rank.spectrum: ["lowkey spectrum runs/classify", "lowkey spectrum runs/full --json"],
+        low_rank.rerank: [
+            "lowkey rerank runs/classify --rank 4",
+            "lowkey rerank runs/classify --keep 0.95 --out smaller",
+        ],
+        low_rank.extract: [
+            "lowkey extract models/bert runs/full --rank 16 --out adapter",
+            "lowkey extract models/bert models/tuned --rank 8 --targets query,value --out adapter",
         ],
     },
 }

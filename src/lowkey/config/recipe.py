@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -56,14 +56,45 @@ def load_recipe(cls: type[C], path: Path, overrides: Sequence[str] = ()) -> C:
     document = read_yaml(path)
     for override in overrides:
         _apply(document, override)
+    set_by = [override.partition("=")[0].strip() for override in overrides]
+    return _checked(cls, document, str(path), set_by)
+
+
+def make_recipe(cls: type[C], settings: Mapping[str, Any], *, where: str) -> C:
+    """Makes a recipe of values, checked as strictly as those of a file.
+
+    Args:
+        cls: What the recipe is to hold.
+        settings: Values by key, as ``train.seed``; later ones win, and a mapping fills a group.
+        where: How messages call them.
+
+    Returns:
+        The checked settings.
+
+    Raises:
+        ConfigError: If a key or a value is wrong; the first problem is told.
+
+    Example:
+        >>> class Train(Config):
+        ...     seed: int = 0
+        >>> make_recipe(Train, {"seed": 7}, where="settings")
+        Train(seed=7)
+    """
+    document = YamlDocument({})
+    for name, value in settings.items():
+        _put(document, name.split("."), value, where)
+    return _checked(cls, document, where, ())
+
+
+def _checked(cls: type[C], document: YamlDocument, file: str, set_by: Sequence[str]) -> C:
+    """Checks the whole; the first problem is told."""
     # In its JSON mode pydantic can be strict about numbers and texts while a list still fills
     # a tuple and a text still fills a path.
     data = json.dumps(document.data)
     try:
         return cls.model_validate_json(data, strict=True)
     except ValidationError as error:
-        set_by = [override.partition("=")[0].strip() for override in overrides]
-        raise first_problem(error, cls, document, str(path), set_by) from None
+        raise first_problem(error, cls, document, file, set_by) from None
 
 
 def given_values(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -118,6 +149,15 @@ def _apply(document: YamlDocument, override: str) -> None:
     except ConfigError as error:
         fix = f"put quotes around the value: --set {name}='\"...\"'"
         raise ConfigError(error.what, where=where, fix=error.fix or fix) from None
+    _put(document, keys, value.data, where)
+    path = tuple(keys)
+    for old in [known for known in document.texts if known[: len(path)] == path]:
+        del document.texts[old]
+    document.texts |= {(*path, *rest): raw for rest, raw in value.texts.items()}
+
+
+def _put(document: YamlDocument, keys: Sequence[str], value: Any, where: str) -> None:
+    """Sets a key, and makes the groups that it is in."""
     group: Any = document.data
     for depth, key in enumerate(keys[:-1], start=1):
         if group.get(key) is None:
@@ -126,11 +166,7 @@ def _apply(document: YamlDocument, override: str) -> None:
         if not isinstance(group, dict):
             what = f"{'.'.join(keys[:depth])} is {shown(group)}, it has no keys of its own"
             raise ConfigError(what, where=where)
-    group[keys[-1]] = value.data
-    path = tuple(keys)
-    for old in [known for known in document.texts if known[: len(path)] == path]:
-        del document.texts[old]
-    document.texts |= {(*path, *rest): raw for rest, raw in value.texts.items()}
+    group[keys[-1]] = value
 
 
 class _Dumper(yaml.SafeDumper):

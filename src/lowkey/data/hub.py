@@ -1,85 +1,12 @@
-"""Tables through the ``datasets`` library: Parquet, saved data sets and the Hugging Face Hub."""
+"""Data sets of the Hugging Face Hub and streams of large files, through ``datasets``."""
 
-import logging
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from lowkey.data.arrow import as_table, datasets_library, first_line, guarded
 from lowkey.data.table import Table
 from lowkey.errors import DataError, MissingInputError, UnavailableError
-
-
-def read_parquet(path: Path) -> Table:
-    """Reads a Parquet file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its table.
-
-    Raises:
-        DataError: If it is not a whole Parquet file.
-    """
-    datasets = _library()
-
-    def read() -> Any:
-        # The library first writes a copy into a cache; ours is gone once the rows are in memory.
-        with tempfile.TemporaryDirectory() as cache:
-            return datasets.Dataset.from_parquet(str(path), keep_in_memory=True, cache_dir=cache)
-
-    return _table(_guarded(read, f"{path} is not a Parquet file that can be read"), str(path))
-
-
-def read_parquet_parts(path: Path, size: int) -> Iterator[Table]:
-    """Reads a Parquet file that may be larger than the memory, a part at a time.
-
-    Args:
-        path: The file.
-        size: Most rows of a part.
-
-    Yields:
-        Its rows, in their order.
-
-    Raises:
-        DataError: If it is not a whole Parquet file.
-    """
-    datasets = _library()
-    from pyarrow import Table as ArrowTable
-    from pyarrow import parquet
-
-    what, first = f"{path} is not a Parquet file that can be read", 1
-    file = _guarded(lambda: parquet.ParquetFile(path), what)
-    batches = file.iter_batches(batch_size=size)
-    while (batch := _guarded(lambda: next(batches, None), what)) is not None:
-        part = datasets.Dataset(ArrowTable.from_batches([batch]))
-        yield _table(part, str(path), first)
-        first += len(part)
-
-
-def read_saved_folder(folder: Path, split: str) -> Table:
-    """Reads a folder written by ``save_to_disk``.
-
-    Args:
-        folder: The folder of a data set, or of a dictionary of them.
-        split: Which entry of a dictionary to take.
-
-    Returns:
-        Its table.
-
-    Raises:
-        MissingInputError: If the folder holds no such split.
-        DataError: If the folder is damaged.
-    """
-    datasets = _library()
-    what = f"{folder} is not a folder of datasets' save_to_disk that can be read"
-    loaded = _guarded(lambda: datasets.load_from_disk(str(folder)), what)
-    if isinstance(loaded, datasets.DatasetDict):
-        if split not in loaded:
-            raise MissingInputError(f'{folder} has no split "{split}"; it has: {", ".join(loaded)}')
-        loaded = loaded[split]
-    return _table(loaded, str(folder))
 
 
 def read_hub(name: str, config: str | None, split: str) -> Table:
@@ -100,7 +27,7 @@ def read_hub(name: str, config: str | None, split: str) -> Table:
     """
     place = name if config is None else f"{name}:{config}"
     loaded = _load(name, config, split)
-    return _table(loaded, f"{place}@{split}")
+    return as_table(loaded, f"{place}@{split}")
 
 
 def stream_hub(
@@ -133,7 +60,7 @@ def hub_revision(name: str) -> str:
     Returns:
         The hash of the commit; empty if the Hub cannot be reached or does not tell it.
     """
-    _library()  # it is quiet from here on
+    datasets_library()  # it is quiet from here on
     import huggingface_hub
 
     try:
@@ -158,7 +85,7 @@ def stream_file(path: Path, kind: str, encoding: str) -> Callable[[int], Iterato
     Raises:
         DataError: If it is not such a file.
     """
-    datasets = _library()
+    datasets = datasets_library()
     reader, options = ("json", {"encoding": encoding}) if kind == "jsonl" else ("parquet", {})
 
     def load() -> Any:
@@ -166,7 +93,7 @@ def stream_file(path: Path, kind: str, encoding: str) -> Callable[[int], Iterato
             reader, data_files=str(path), split="train", streaming=True, **options
         )
 
-    return _records(_guarded(load, f"{path} cannot be streamed"), str(path))
+    return _records(guarded(load, f"{path} cannot be streamed"), str(path))
 
 
 def _records(stream: Any, place: str) -> Callable[[int], Iterator[dict[str, Any]]]:
@@ -177,14 +104,14 @@ def _records(stream: Any, place: str) -> Callable[[int], Iterator[dict[str, Any]
             yield from stream.skip(skip)
         except Exception as error:
             # As below: many readers, dozens of types, and the user's data set is the cause.
-            raise DataError(f"{place} cannot be read ({_first_line(error)})") from None
+            raise DataError(f"{place} cannot be read ({first_line(error)})") from None
 
     return read
 
 
 def _load(name: str, config: str | None, split: str, **options: bool) -> Any:
     """Loads from the Hub or its cache; whatever goes wrong becomes one line."""
-    datasets = _library()
+    datasets = datasets_library()
     place = name if config is None else f"{name}:{config}"
     try:
         loaded = datasets.load_dataset(name, config, split=split, **options)
@@ -193,7 +120,7 @@ def _load(name: str, config: str | None, split: str, **options: bool) -> Any:
         raise MissingInputError(f'no data set "{name}" here or on the Hub', fix=fix) from None
     except (OSError, RuntimeError) as error:
         if not isinstance(error, ConnectionError) and "offline" not in str(error).lower():
-            raise DataError(f"{place} cannot be read ({_first_line(error)})") from None
+            raise DataError(f"{place} cannot be read ({first_line(error)})") from None
         raise UnavailableError(
             f'data set "{place}" is no file here and the hub cannot be reached (offline)',
             fix=f"download it elsewhere with 'hf download --repo-type dataset {name}' "
@@ -201,54 +128,5 @@ def _load(name: str, config: str | None, split: str, **options: bool) -> Any:
         ) from None
     except Exception as error:
         # Whatever the many readers behind the library raise, the user's data set is the cause.
-        raise DataError(f"{place} cannot be read ({_first_line(error)})") from None
+        raise DataError(f"{place} cannot be read ({first_line(error)})") from None
     return loaded
-
-
-def _library() -> Any:
-    """Imports ``datasets``, which takes a second and which most runs do not need."""
-    import datasets
-
-    datasets.disable_progress_bars()
-    for name in ("datasets", "huggingface_hub"):
-        # Before they raise they print a line for every retry and every cause; we say it in one.
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    return datasets
-
-
-def _guarded(read: Callable[[], Any], what: str) -> Any:
-    """Runs a reader and turns whatever it raises into one line."""
-    try:
-        return read()
-    except Exception as error:
-        # pyarrow and datasets raise dozens of types for a broken file; all of them mean the same.
-        raise DataError(f"{what} ({_first_line(error)})") from None
-
-
-def _table(dataset: Any, place: str, first: int = 1) -> Table:
-    """Wraps a data set; class labels get their names, and a column of objects becomes several."""
-    dataset = dataset.flatten()
-
-    def column(name: str) -> list[Any]:
-        values, feature = dataset[name][:], dataset.features[name]
-        # A list of class labels, as tags of words are, has a feature for its elements.
-        class_names = getattr(getattr(feature, "feature", feature), "names", None)
-        return values if class_names is None else [_named(value, class_names) for value in values]
-
-    def part(start: int, stop: int) -> Table:
-        rows = dataset.select(range(start, min(stop, len(dataset))))
-        return _table(rows, place, first + start)
-
-    return Table(place, tuple(dataset.column_names), column, len(dataset), first=first, part=part)
-
-
-def _named(value: Any, class_names: Sequence[str]) -> Any:
-    """Puts names in the place of class labels; -1 is one kept secret, as in the tests of GLUE."""
-    if isinstance(value, list):
-        return [_named(one, class_names) for one in value]
-    return None if value is None or value < 0 else class_names[value]
-
-
-def _first_line(error: BaseException) -> str:
-    """Shortens a foreign message to what fits on a line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

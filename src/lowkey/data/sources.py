@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from lowkey.data.arrow import read_parquet, read_saved_folder
 from lowkey.data.config import DataConfig
 from lowkey.data.conll_rows import parse_conll
 from lowkey.data.delimited_rows import parse_delimited
-from lowkey.data.hub import read_hub, read_parquet, read_saved_folder
+from lowkey.data.hub import read_hub
 from lowkey.data.json_rows import parse_json_array, parse_json_lines
 from lowkey.data.parallel_files import read_parallel
 from lowkey.data.places import FORMATS, HubSplit, find_source, format_of, split_of

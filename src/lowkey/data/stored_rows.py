@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
+from lowkey.data.arrow import read_parquet_parts, read_saved_folder
 from lowkey.data.config import DataConfig
-from lowkey.data.hub import read_hub, read_parquet_parts, read_saved_folder
+from lowkey.data.hub import read_hub
 from lowkey.data.json_rows import parse_json_lines
 from lowkey.data.parallel_files import parallel_records
 from lowkey.data.places import HubSplit, find_source, format_of, split_of

@@ -167,7 +167,7 @@ def _training_rows(run: Path, facts: Facts) -> Rows:
             where="--baselines",
             fix="leave it out",
         )
-    recipe_file = _recipe_of(run)
+    recipe_file = recipe_of(run)
     if recipe_file is None:
         raise MissingInputError(
             f"{run} lies in no run, so that its training rows are not known",
@@ -187,15 +187,25 @@ def _training_rows(run: Path, facts: Facts) -> Rows:
 
 def _reading_of(run: Path) -> DataConfig:
     """Takes from a run's recipe how files are read: columns, encoding and the like."""
-    recipe = _recipe_of(run)
+    recipe = recipe_of(run)
     if recipe is None:
         return DataConfig()
     data = DataConfig.model_validate(read_yaml(recipe).data.get("data", {}))
     return data.model_copy(update={"format": "auto", "limit": None})
 
 
-def _recipe_of(run: Path) -> Path | None:
-    """Finds the recipe of the run that a bundle lies in; any other config.yaml is none of ours."""
+def recipe_of(run: Path) -> Path | None:
+    """Finds the recipe of the run that a bundle lies in; any other config.yaml is none of ours.
+
+    Args:
+        run: The run folder, or a bundle.
+
+    Returns:
+        The recipe; None where the bundle lies in no run.
+
+    Raises:
+        MissingInputError: If there is neither a run nor a bundle.
+    """
     run_folder = RunFolder(resolve_bundle(run).parent)
     in_a_run = (run_folder.best / FACTS_FILE).is_file() and run_folder.config_file.exists()
     return run_folder.config_file if in_a_run else None

@@ -36,20 +36,23 @@ from lowkey.pipelines.mask_filler import MaskFiller
 from lowkey.pipelines.tagger import Tagger
 from lowkey.run_folder import RunFolder
 from lowkey.training.course import Course
-from lowkey.training.progress import progress_for
+from lowkey.training.progress import Progress, progress_for
 from lowkey.training.rates import RateOf, rate_lines
 from lowkey.training.trainer import FitResult, Trainer
 
 _KINDS: Any = {"regress": "regression", "tag": "tagging", "mlm": "fill-mask"}
 
 
-def finetune(recipe: FinetuneRecipe, out: Path, *, resume: bool = False) -> Facts:
+def finetune(
+    recipe: FinetuneRecipe, out: Path, *, resume: bool = False, progress: Progress | None = None
+) -> Facts:
     """Runs one fine-tuning from recipe to report.
 
     Args:
         recipe: What to do.
         out: The run folder.
         resume: Whether to go on with the run that is there.
+        progress: Where people look; standard error if None.
 
     Returns:
         What came of it, as it stands in ``best/lowkey.json``.
@@ -59,7 +62,7 @@ def finetune(recipe: FinetuneRecipe, out: Path, *, resume: bool = False) -> Fact
             (it can be resumed), or if a result cannot be written.
     """
     RunFolder.find(out, resume=resume)
-    progress = progress_for()
+    progress = progress or progress_for()
     runtime.set_threads(recipe.train.threads)
     splits = read_splits(recipe.data, columns_for(recipe.task), recipe.train.seed, progress.note)
     choice = choose_task(recipe.task, splits.given)

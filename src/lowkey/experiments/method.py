@@ -64,10 +64,10 @@ def make_trainable(
         return config
     if recipe.method in ("head", "bitfit"):
         model.requires_grad_(False)
-        if recipe.method == "bitfit":
-            say(_train_biases(model, base))
         for module in begin:
             module.requires_grad_(True)
+        if recipe.method == "bitfit":
+            say(_train_biases(model, base))
     return None
 
 
@@ -89,21 +89,20 @@ def parts_to_begin(
 
 
 def _train_biases(model: nn.Module, base: Path) -> str:
-    """Lets every bias be trained, those of norms too, and says how many there are."""
-    biases = {name: p for name, p in model.named_parameters() if is_bias(name)}
-    head = {name: p for name, p in model.named_parameters() if not name.startswith("encoder.")}
-    of_encoder = sum(p.numel() for name, p in biases.items() if name not in head)
-    if not of_encoder:
+    """Lets every bias be trained beside the head, those of norms too, and counts them."""
+    biases = {n: p for n, p in model.named_parameters() if is_bias(n) and not p.requires_grad}
+    if not biases:
         raise ConfigError(
             f"method bitfit trains the biases, and the encoder of {base} has none",
             fix="set method to lora, full or head",
         )
     for parameter in biases.values():
         parameter.requires_grad_(True)
-    trainable = of_encoder + sum(p.numel() for p in head.values())
+    count = sum(p.numel() for p in biases.values())
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     total = sum(p.numel() for p in model.parameters())
     return (
-        f"BitFit trains {of_encoder:,} biases, {trainable:,} parameters with the head,"
+        f"BitFit trains {count:,} biases, {trainable:,} parameters with the head,"
         f" {trainable / total:.2%} of {total:,}"
     )
 

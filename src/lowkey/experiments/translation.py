@@ -30,20 +30,23 @@ from lowkey.run_folder import RunFolder
 from lowkey.training.course import Course
 from lowkey.training.loss import label_smoothed_cross_entropy
 from lowkey.training.objective import StepLoss
-from lowkey.training.progress import progress_for
+from lowkey.training.progress import Progress, progress_for
 from lowkey.training.rates import rates_by_ending
 from lowkey.training.trainer import FitResult, Trainer
 
 _COLUMNS = ("source", "target")
 
 
-def train(recipe: TranslationRecipe, out: Path, *, resume: bool = False) -> Facts:
+def train(
+    recipe: TranslationRecipe, out: Path, *, resume: bool = False, progress: Progress | None = None
+) -> Facts:
     """Runs one training from recipe to report.
 
     Args:
         recipe: What to do.
         out: The run folder.
         resume: Whether to go on with the run that is there.
+        progress: Where people look; standard error if None.
 
     Returns:
         What came of it, as it stands in ``best/lowkey.json``.
@@ -53,7 +56,7 @@ def train(recipe: TranslationRecipe, out: Path, *, resume: bool = False) -> Fact
             resumed), or if a result cannot be written.
     """
     RunFolder.find(out, resume=resume)
-    progress = progress_for()
+    progress = progress or progress_for()
     runtime.set_threads(recipe.train.threads)
     scratch = Scratch(out, "the training pairs", "set data.memory_map: false")
     splits = read_splits(recipe.data, _COLUMNS, recipe.train.seed, progress.note, scratch)
