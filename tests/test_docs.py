@@ -47,9 +47,6 @@ RECIPES = {"finetune": FinetuneRecipe, "train": TranslationRecipe}
 EACH_PAGE = pytest.mark.parametrize("page", pages(), ids=lambda p: p.relative_to(ROOT).as_posix())
 
 
-# Examples
-
-
 @pytest.mark.parametrize("name", [m for m in MODULES if not m.endswith("__main__")])
 def test_the_examples_of_a_module_run(name: str) -> None:
     module = importlib.import_module(name)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import tiny_tasks
+from one_process import _bundles_are_opened_here  # noqa: F401  (a fixture)
 
 from lowkey.cli import main
 

@@ -59,6 +59,8 @@ def test_other_texts_are_scored(capsys):
 def test_where_it_looks_and_what_it_is(capsys):
     assert main(["attention", "run", "the [MASK] was good", "--out", "look.html"]) == 0
     assert main(["export", "run", "--format", "merged", "--out", "whole"]) == 0
+    # What a new process compares is a number for each text, not the whole vocabulary's logits.
+    assert len(json.loads(Path("run/best/probe.json").read_text())["numbers"]) == 8
     card = Path("whole/README.md").read_text(encoding="utf-8")
     assert "pipeline_tag: fill-mask" in card
     assert "merging moved the logits" in capsys.readouterr().out

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import tiny_tasks
+from one_process import _bundles_are_opened_here  # noqa: F401  (a fixture)
 
 
 @pytest.fixture(scope="session")

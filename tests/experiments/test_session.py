@@ -79,6 +79,7 @@ def test_the_end_is_told_with_intervals_and_undefined_scores_are_not(folder):
     notes = Notes()
     none = {"value": None, "low": None, "high": None, "n": 1}
     with open_session(finetuning(), Path("run"), notes, {}, resume=False) as session:
+        session.run.best.mkdir()
         result = facts(mse={"value": 0.25, "low": 0.125, "high": 0.5, "n": 9}, pearson=none)
         session.finish(result)
     report = Path("run/report.html")
@@ -87,6 +88,7 @@ def test_the_end_is_told_with_intervals_and_undefined_scores_are_not(folder):
         f"report: {report}",
     ]
     assert report.read_text().startswith("<!doctype html>")
+    assert "# run" in Path("run/best/README.md").read_text()
 
 
 def test_the_environment_says_what_computed():

@@ -27,6 +27,7 @@ from lowkey.experiments.samples import label_samples
 from lowkey.experiments.session import Session, environment, open_session
 from lowkey.experiments.splits import Splits, read_splits
 from lowkey.experiments.task import choose_task, columns_for
+from lowkey.experiments.verification import save_with_probe, verified
 from lowkey.hf.hub import resolve_model
 from lowkey.hf.model_folder import base_identity
 from lowkey.models.encoder import Encoder
@@ -77,7 +78,7 @@ def finetune(
             session.run,
             tracker=session.tracker,
             progress=session.progress,
-            save_best=lambda folder, _: learner.classifier.save(folder),
+            save_best=lambda folder, _: save_with_probe(learner.classifier, splits, folder),
             rate_of=rate_of,
         )
         for line in rate_lines(trainer.trained.parameters, rate_of, recipe.train.learning_rate):
@@ -183,4 +184,5 @@ def _conclude(
         }
     )
     facts.write(best)
+    session.say(verified(best, base=recipe.model.path, precision=facts.precision))
     return facts

@@ -15,6 +15,8 @@ from lowkey.errors import DataError
 from lowkey.experiments.config import FinetuneRecipe, TranslationRecipe
 from lowkey.files import read_json, write_json, write_text
 from lowkey.pipelines.bundle import Facts
+from lowkey.reports.facts import facts_from
+from lowkey.reports.model_card import model_card
 from lowkey.reports.page import write_report
 from lowkey.reports.run_report import run_report
 from lowkey.run_folder import RunFolder
@@ -48,11 +50,14 @@ class Session:
         self.progress.note(text)
 
     def finish(self, facts: Facts) -> None:
-        """Writes the report and hands the results to the trackers.
+        """Writes the report and the card of the model, and says how good it is.
 
         Args:
             facts: What came of the run.
         """
+        readable = facts_from(facts.model_dump(mode="json"))
+        card = model_card(readable, name=self.run.path.resolve().name)
+        write_text(self.run.best / "README.md", card)
         write_report(run_report(self.run), self.run.report_file)
         for name, metric in facts.metrics.items():
             value, low, high = metric["value"], metric["low"], metric["high"]

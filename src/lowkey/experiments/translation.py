@@ -23,6 +23,7 @@ from lowkey.experiments.samples import text_samples
 from lowkey.experiments.session import Session, environment, open_session
 from lowkey.experiments.splits import Splits, plan_epoch, read_splits, spread
 from lowkey.experiments.start_from import start_from
+from lowkey.experiments.verification import save_with_probe, verified
 from lowkey.files import Scratch
 from lowkey.pipelines.bundle import Decoding, Facts, as_metrics, folder_bytes
 from lowkey.pipelines.translator import Translator
@@ -73,7 +74,7 @@ def train(
             session.run,
             tracker=session.tracker,
             progress=session.progress,
-            save_best=lambda folder, _: learner.translator.save(folder),
+            save_best=lambda folder, _: save_with_probe(learner.translator, splits, folder),
             rate_of=rates_by_ending(recipe.lora.rates),
         )
         fit = trainer.fit(resume=resume)
@@ -232,4 +233,5 @@ def _conclude(splits: Splits, learner: Learner, fit: FitResult, session: Session
         }
     )
     facts.write(best)
+    session.say(verified(best, base=None, precision=facts.precision))
     return facts

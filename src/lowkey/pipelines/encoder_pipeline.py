@@ -4,7 +4,9 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import torch
+from jaxtyping import Float32
 
 from lowkey.data.labelled import LabelledExamples
 from lowkey.data.labels import LabelMap
@@ -117,6 +119,17 @@ class EncoderPipeline(ABC, Generic[M, E]):
 
         Returns:
             The metrics of its task.
+        """
+
+    @abstractmethod
+    def logits(self, examples: E) -> Float32[np.ndarray, "outputs labels"]:
+        """Computes what the head says.
+
+        Args:
+            examples: Tokenized texts.
+
+        Returns:
+            A row of logits for each text, or for each word.
         """
 
     def score_rows(self, rows: Rows) -> dict[str, Score]:
