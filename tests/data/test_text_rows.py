@@ -36,5 +36,7 @@ def test_a_file_without_a_text_is_refused(tmp_path):
 def test_other_columns_are_not_in_it(tmp_path):
     path = tmp_path / "texts.txt"
     path.write_text("a\n")
-    with pytest.raises(DataError, match='has no column "label"; its columns are: text'):
+    with pytest.raises(DataError, match="the ending of the name tells no format"):
         read_rows(str(path), DataConfig(), ("text", "label"), key="data.train")
+    with pytest.raises(DataError, match='has no column "label"; its columns are: text'):
+        read_rows(str(path), DataConfig(format="txt"), ("text", "label"), key="data.train")

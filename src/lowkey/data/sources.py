@@ -117,6 +117,8 @@ def refuse_tables(source: str, paths: tuple[Path, Path], config: DataConfig, key
 def _read_file(path: Path, config: DataConfig, required: Sequence[str]) -> Table:
     """Reads a file by the parser of its format."""
     kind = format_of(path) if config.format == "auto" else config.format
+    if config.format == "auto" and kind == "txt" and tuple(required) != ("text",):
+        kind = None  # where more than texts is needed, it may be a table under any name
     if kind is None:
         fix = f"set data.format to one of {', '.join(FORMATS)}"
         raise DataError("the ending of the name tells no format", where=str(path), fix=fix)
