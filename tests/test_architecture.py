@@ -38,6 +38,7 @@ ACROSS_MODULES = {
     "test_recipes.py",
     "test_training_jobs.py",
     "test_wheel.py",
+    "cli/test_masks.py",
     "hf/test_hostile.py",
     "hf/test_presets.py",
     "experiments/test_families.py",

@@ -61,14 +61,31 @@ def open_recipe(
     folder = RunFolder(run)
     if resume or folder.exists():
         RunFolder.find(run, resume=resume)
-    file = file or folder.config_file
+    recipe = load_recipe_of(cls, file or folder.config_file, settings)
+    _refuse_what_is_not_there(recipe)
+    return recipe
+
+
+def load_recipe_of(cls: type[R], file: Path, settings: Sequence[str]) -> R:
+    """Reads a recipe, and tells one that is for the other verb.
+
+    Args:
+        cls: Which recipe it must be.
+        file: The recipe.
+        settings: Overrides of the form ``a.b=value``.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        ConfigError: If the recipe is wrong or meant for the other verb.
+        MissingInputError: If the file is not there.
+    """
     try:
-        recipe = load_recipe(cls, file, settings)
+        return load_recipe(cls, file, settings)
     except ConfigError:
         _refuse_other_kind(cls, file)
         raise
-    _refuse_what_is_not_there(recipe)
-    return recipe
 
 
 def _refuse_other_kind(cls: type[R], file: Path) -> None:
@@ -110,7 +127,7 @@ def _refuse_what_is_not_there(recipe: FinetuneRecipe | TranslationRecipe) -> Non
         labels = label_set_map(splits["train"], recipe.data.labels)
         for rows in splits.values():
             LabelSets.from_rows(rows, labels)
-    elif task != "regress":
+    elif task not in ("regress", "mlm"):
         labels = LabelMap.from_rows(splits["train"], recipe.data.labels)
         for rows in splits.values():
             labels.ids(rows)

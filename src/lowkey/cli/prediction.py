@@ -69,7 +69,7 @@ def predict(
     seed: Seed = None,
     settings: DecodeSettings = None,
 ) -> None:
-    """Label texts, tag their words, or translate them, in their order."""
+    """Label texts, tag their words, fill their masks, or translate them, in their order."""
     _refuse_both_or_neither(texts, file)
     changes = {"num_beams": num_beams, "max_length": max_length, "length_penalty": length_penalty}
     changes |= {"sample": sample or None, "temperature": temperature, "seed": seed}

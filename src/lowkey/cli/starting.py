@@ -21,6 +21,7 @@ class RecipeName(Enum):
 
     CLASSIFY = "classify"
     TAG = "tag"
+    MLM = "mlm"
     TRANSLATE = "translate"
     PRONOUNCE = "pronounce"
     SENTIMENT = "sentiment"
@@ -31,7 +32,8 @@ class RecipeName(Enum):
     @property
     def verb(self) -> str:
         """The verb that reads the recipe."""
-        return "finetune" if self in (self.CLASSIFY, self.TAG, self.SENTIMENT) else "train"
+        encoders = (self.CLASSIFY, self.TAG, self.MLM, self.SENTIMENT)
+        return "finetune" if self in encoders else "train"
 
 
 def demo(
@@ -60,7 +62,8 @@ def init(
         RecipeName,
         typer.Argument(
             metavar="NAME",
-            help="classify, tag, translate, pronounce, sentiment; or a toy: reverse, copy, dates.",
+            help="classify, tag, mlm, translate, pronounce, sentiment;"
+            " or a toy: reverse, copy, dates.",
         ),
     ],
     out: Annotated[

@@ -24,7 +24,7 @@ _NUMBER = re.compile(r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?
 class TaskChoice(NamedTuple):
     """A task and the reason for it, to be printed."""
 
-    task: Literal["classify", "pair", "multilabel", "regress", "tag"]
+    task: Literal["classify", "pair", "multilabel", "regress", "tag", "mlm"]
     reason: str
 
 

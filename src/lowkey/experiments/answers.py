@@ -13,18 +13,20 @@ from lowkey.data.rows import Rows
 from lowkey.errors import DataError
 from lowkey.experiments.task import columns_for
 from lowkey.metrics.classification import accuracy_of, f1_macro_of
+from lowkey.metrics.masked import masked_measures
 from lowkey.metrics.measure import Measure
 from lowkey.metrics.multilabel import multilabel_measures
 from lowkey.metrics.regression import mse_of, pearson_of, spearman_of
 from lowkey.metrics.tagging import tag_measures
 from lowkey.pipelines.bundle import Facts
 from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.mask_filler import MaskFiller
 from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.text_scores import allowed_targets, text_measures
 from lowkey.pipelines.translator import Translator
 
 # By which metric rows are shown on which two systems differ most.
-_BY_ROW = ("chrf", "token_error_rate", "entity_f1", "f1_micro", "accuracy", "mse")
+_BY_ROW = ("chrf", "token_error_rate", "entity_f1", "nll", "f1_micro", "accuracy", "mse")
 
 
 @dataclass(frozen=True)
@@ -34,30 +36,35 @@ class Answers:
     Attributes:
         name: The system as messages name it: a run, a baseline, or any other.
         outputs: A text or the name of a class for each row; a number for a regression; the names
-            of any number of labels; the tags of its words, None where there is none, for a tagger.
+            of any number of labels; the tags of its words, None where there is none, for a tagger;
+            for a masked-language model what ``MaskFiller.counts`` says of the text.
         scores: How sure it is of each label of each row, where rows have any number of them.
     """
 
     name: str
-    outputs: Sequence[str] | Sequence[float] | Sequence[Sequence[str | None]]
+    outputs: (
+        Sequence[str] | Sequence[float] | Sequence[Sequence[str | None]] | Sequence[Sequence[float]]
+    )
     scores: Sequence[Mapping[str, float]] | None = None
 
 
-def columns_of(facts: Facts) -> tuple[str, str]:
+def columns_of(facts: Facts) -> tuple[str, ...]:
     """Names the columns that a model is scored on.
 
     Args:
         facts: What the model is.
 
     Returns:
-        The column it reads, and that of the truth.
+        The column it reads, and that of the truth where the text is not its own.
     """
     if facts.kind == "translation":
         return "source", "target"
     return columns_for(facts.task)
 
 
-def answers_of(name: str, pipeline: TextClassifier | Tagger | Translator, rows: Rows) -> Answers:
+def answers_of(
+    name: str, pipeline: TextClassifier | Tagger | MaskFiller | Translator, rows: Rows
+) -> Answers:
     """Lets a model answer every row, once.
 
     Args:
@@ -75,6 +82,8 @@ def answers_of(name: str, pipeline: TextClassifier | Tagger | Translator, rows: 
         return Answers(name, pipeline.translate(rows.column("source"), long="truncate"))
     if isinstance(pipeline, Tagger):
         return Answers(name, pipeline.tags(pipeline.examples(rows)))
+    if isinstance(pipeline, MaskFiller):
+        return Answers(name, pipeline.counts(pipeline.examples(rows)).tolist())
     logits, decision = pipeline.logits(pipeline.examples(rows)), pipeline.decision
     scores = None
     if pipeline.facts.kind == "multilabel":
@@ -90,7 +99,8 @@ def measures_of(
     Args:
         systems: What each made of the rows.
         rows: The rows, with the truth.
-        kind: "translation", "classification", "multilabel", "regression" or "tagging".
+        kind: "translation", "classification", "multilabel", "regression", "tagging" or
+            "fill-mask".
         tasks: For translations "words", "text" or both: which metrics.
 
     Returns:
@@ -116,6 +126,8 @@ def measures_of(
         return tag_measures(outputs, truth * len(systems))
     if kind == "multilabel":
         return _of_label_sets(systems, outputs, rows)
+    if kind == "fill-mask":
+        return masked_measures(np.array(outputs))
     if kind == "regression":
         numbers = np.tile(label_numbers(rows), len(systems))
         found = [of(np.array(outputs), numbers) for of in (mse_of, pearson_of, spearman_of)]

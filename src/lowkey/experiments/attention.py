@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lowkey.data.labelled import LabelledBatch
+from lowkey.data.labelled import LabelledBatch, LabelledExamples
 from lowkey.data.pairs import encode_sources, flat_batch
 from lowkey.data.tagged import TaggedBatch
 from lowkey.decoding.greedy import greedy
@@ -17,6 +17,7 @@ from lowkey.files import write_bytes, write_text
 from lowkey.nn.layout import SequenceLayout
 from lowkey.pipelines.classifier import TextClassifier
 from lowkey.pipelines.long_texts import fit_texts
+from lowkey.pipelines.mask_filler import MaskFiller
 from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.translator import Translator
 from lowkey.reports.attention import attention_maps, collect_attention
@@ -25,7 +26,7 @@ from lowkey.reports.heatmaps import AttentionKind, AttentionMap
 
 
 def attention_of(
-    pipeline: TextClassifier | Tagger | Translator,
+    pipeline: TextClassifier | Tagger | MaskFiller | Translator,
     text: str,
     pair: str | None = None,
     *,
@@ -62,6 +63,13 @@ def attention_of(
             if pair is not None:
                 raise ConfigError("a tagger reads one text", where="--pair", fix="leave it out")
             return _of_encoder(pipeline, pipeline.examples_of([text]).batch([0], pipeline.device))
+        if isinstance(pipeline, MaskFiller):
+            if pair is not None:
+                what = "a masked-language model reads one text"
+                raise ConfigError(what, where="--pair", fix="leave it out")
+            length = pipeline.facts.max_length
+            alone = LabelledExamples.from_texts([text], None, pipeline.tokenizer, max_length=length)
+            return _of_encoder(pipeline, alone.batch([0], pipeline.device))
         examples = pipeline.examples_of([text], None if pair is None else [pair])
         return _of_encoder(pipeline, examples.batch([0], pipeline.device))
 
@@ -110,7 +118,7 @@ def _unless_none(kept: list[AttentionMap], where: str, wanted: str | int) -> lis
 
 
 def _of_encoder(
-    pipeline: TextClassifier | Tagger, batch: LabelledBatch | TaggedBatch
+    pipeline: TextClassifier | Tagger | MaskFiller, batch: LabelledBatch | TaggedBatch
 ) -> list[AttentionMap]:
     # What stands on the encoder looks at nothing.
     segment_ids = batch.segment_ids if isinstance(batch, LabelledBatch) else None

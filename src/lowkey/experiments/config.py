@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from lowkey.config import Config
-from lowkey.data.config import DataConfig, TokenizerConfig
+from lowkey.data.config import DataConfig, MaskingConfig, TokenizerConfig
 from lowkey.decoding.config import DecodeConfig
+from lowkey.experiments.defaults import defaults_for, filled_in
 from lowkey.experiments.encoder_config import BaseModel, EncoderTraining
 from lowkey.experiments.streaming import refuse_endless
 from lowkey.lora.config import LoRAConfig
@@ -15,15 +16,10 @@ from lowkey.tracking.config import TrackerName
 from lowkey.training.config import TrainConfig
 
 Task = Literal["auto", "classify", "pair", "multilabel", "regress", "tag", "answer", "mlm"]
-Method = Literal["lora", "full", "head"]
+Method = Literal["lora", "full", "head", "bitfit"]
 
-TASKS_TO_COME = ("answer", "mlm")
+TASKS_TO_COME = ("answer",)
 """Tasks that a recipe may name already and that no version can train yet."""
-
-LEARNING_RATES: dict[str, float] = {"lora": 5e-4, "full": 5e-5, "head": 1e-2}
-"""What each method trains with, on weights that are trained already, where the recipe does not say:
-LoRA wants about ten times the rate of full fine-tuning (Schulman et al., "LoRA Without Regret",
-2025)."""
 
 
 class Tokenizers(Config):
@@ -101,10 +97,9 @@ class TranslationRecipe(Config):
         if not isinstance(values, dict) or values.get("start_from") is None:
             return values
         values = {"method": "full", **values}
-        rate, train = LEARNING_RATES.get(str(values["method"])), values.get("train", {})
-        if rate is not None and isinstance(train, dict):
-            values["train"] = {"learning_rate": rate, **train}
-        return values
+        # Of what is known of encoders, the rates hold here too: the weights are trained already.
+        rate = defaults_for(str(values["method"]), "translate").get("train.learning_rate")
+        return filled_in(values, [rate] if rate else [])
 
     @model_validator(mode="after")
     def _start_fits_method(self) -> "TranslationRecipe":
@@ -122,6 +117,11 @@ class TranslationRecipe(Config):
     @model_validator(mode="after")
     def _data_is_named(self) -> "TranslationRecipe":
         refuse_missing_data(self.data)
+        for key in ("head_learning_rate", "layer_decay"):
+            if getattr(self.train, key) not in (None, 1.0):
+                raise ValueError(
+                    f"train.{key} is for encoders, with lowkey finetune — leave it out"
+                )
         if self.data.streaming:
             refuse_endless(self.data, self.train)
         has_limit = self.start_from is not None or self.model.positions == "learned"
@@ -145,14 +145,15 @@ class FinetuneRecipe(Config):
     """What ``lowkey finetune`` reads: a pretrained encoder on the user's task.
 
     Attributes:
-        task: What to learn; auto looks at the columns of texts and prints its choice, and "tag"
-            learns a tag for each word.
-        method: "lora" trains low-rank updates and the head, "full" everything, "head" the head.
+        task: What to learn; auto looks at the columns of texts and prints its choice, "tag"
+            learns a tag for each word, and "mlm" the tokens that are masked in raw text.
+        method: "lora" trains low-rank updates and the head, "full" everything, "head" the head,
+            "bitfit" all biases and the head (Ben Zaken et al., 2022).
         data: Where the rows are.
         model: The pretrained encoder.
         lora: How to adapt it, for the method lora.
-        train: How to train; ``learning_rate`` is 5e-4 for lora, 5e-5 for full and 1e-2 for head
-            where the recipe does not say.
+        mlm: Which tokens are masked, for the task mlm.
+        train: How to train; what the recipe does not say, ``lowkey.experiments.defaults`` does.
         calibrate: Whether a temperature, and thresholds where labels are yes or no, are fitted on
             the validation rows when the training is over.
         track: Where numbers go; jsonl always.
@@ -163,6 +164,7 @@ class FinetuneRecipe(Config):
     data: DataConfig
     model: BaseModel
     lora: LoRAConfig = LoRAConfig()
+    mlm: MaskingConfig = MaskingConfig()
     train: EncoderTraining = EncoderTraining()
     calibrate: bool = False
     track: list[TrackerName] = Field(default=["jsonl", "tensorboard"])
@@ -170,17 +172,10 @@ class FinetuneRecipe(Config):
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_finetuning(cls, values: Any) -> Any:
-        if isinstance(values, dict) and isinstance(values.get("train", {}), dict):
-            rate = LEARNING_RATES.get(str(values.get("method", "lora")))
-            train = dict(values.get("train", {}))
-            if rate is not None:
-                train.setdefault("learning_rate", rate)
-            if "batch_tokens" not in train:
-                # Small batches, by examples: LoRA loses more than full fine-tuning when they grow.
-                train.setdefault("per_device_train_batch_size", 32)
-            train.setdefault("warmup_steps", 0.06)
-            values = {**values, "train": train}
-        return values
+        if not isinstance(values, dict):
+            return values
+        method, task = str(values.get("method", "lora")), str(values.get("task", "auto"))
+        return filled_in(values, defaults_for(method, task).values())
 
     @model_validator(mode="after")
     def _possible(self) -> "FinetuneRecipe":
@@ -208,7 +203,7 @@ class FinetuneRecipe(Config):
         if self.task in TASKS_TO_COME:
             raise ValueError(
                 f"task {self.task} is not there yet — this version trains classify, pair,"
-                " multilabel, regress and tag; or leave it at auto"
+                " multilabel, regress, tag and mlm; or leave it at auto"
             )
         return self
 

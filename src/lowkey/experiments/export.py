@@ -17,6 +17,7 @@ from lowkey.lora.inject import adapters, merge_all, unmerge_all
 from lowkey.pipelines.classifier import TextClassifier
 from lowkey.pipelines.head import HEAD_FILE
 from lowkey.pipelines.load import load
+from lowkey.pipelines.mask_filler import MaskFiller
 from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.translator import Translator
 from lowkey.reports.facts import facts_from
@@ -94,7 +95,7 @@ def _export_translator(pipeline: Translator, format: Format, out: Path) -> str:
     return f"{out}: {said}"
 
 
-def _write_adapter(pipeline: TextClassifier | Tagger, folder: Path) -> str:
+def _write_adapter(pipeline: TextClassifier | Tagger | MaskFiller, folder: Path) -> str:
     pipeline.save_adapter(folder)
     count, base = len(adapters(pipeline.model)), pipeline.facts.base_model or ""
     said = f"a PEFT adapter of {count} modules for {base}"
@@ -106,7 +107,7 @@ def _write_adapter(pipeline: TextClassifier | Tagger, folder: Path) -> str:
     return said
 
 
-def _write_merged(pipeline: TextClassifier | Tagger, folder: Path) -> str:
+def _write_merged(pipeline: TextClassifier | Tagger | MaskFiller, folder: Path) -> str:
     """Merges in fp32, from the original base, and measures what the merging changed."""
     texts = [str(sample["source"]) for sample in pipeline.facts.samples] or ["a", "b c"]
     logits = _logits_of(pipeline, texts)
@@ -121,8 +122,13 @@ def _write_merged(pipeline: TextClassifier | Tagger, folder: Path) -> str:
     )
 
 
-def _logits_of(pipeline: TextClassifier | Tagger, texts: Sequence[str]) -> Callable[[], np.ndarray]:
+def _logits_of(
+    pipeline: TextClassifier | Tagger | MaskFiller, texts: Sequence[str]
+) -> Callable[[], np.ndarray]:
     """Tokenizes some texts once, to compute their logits as often as wanted."""
+    if isinstance(pipeline, MaskFiller):
+        masked = pipeline.examples_of(texts)
+        return lambda: pipeline.logits(masked)
     if isinstance(pipeline, Tagger):
         sentences = pipeline.examples_of(texts)
         return lambda: pipeline.logits(sentences)

@@ -24,6 +24,7 @@ from lowkey.models.transformer import Transformer
 from lowkey.pipelines.bundle import FACTS_FILE, Facts
 from lowkey.pipelines.classifier import TextClassifier
 from lowkey.pipelines.load import load
+from lowkey.pipelines.mask_filler import MaskFiller
 from lowkey.pipelines.published import read_facts
 from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.translator import Translator
@@ -87,6 +88,7 @@ def extract(
             save_adapter(pair.base, stage, lora_config=config, base_name=name, family=family)
         else:
             pipeline = load(tuned, device=device)
+            assert not isinstance(pipeline, MaskFiller), "refused before"
             before = score_before(tuned, pipeline) if score else Before()
             new = _facts_of(facts, base, base_folder)
             adapted = _adapted(pipeline, pair, config, new)
@@ -109,9 +111,14 @@ def extract(
 
 
 def _refuse_no_fine_tune(tuned: Path, facts: Facts | None, base: str, base_folder: Path) -> None:
-    """Refuses a tuned model that has an adapter, no other linear maps, or another base."""
+    """Refuses what has an adapter, a head that none can hold, the same maps, or another base."""
     if facts is None or facts.method == "published":
         return
+    if facts.kind == "fill-mask":
+        raise ConfigError(
+            f"{tuned} is a masked-language model, whose head an adapter cannot hold",
+            fix=f"lowkey spectrum {tuned} shows what its weights differ by",
+        )
     if facts.method == "lora":
         fix = f"lowkey rerank {tuned} --rank 8 makes a smaller one of it"
         raise ConfigError(f"{tuned} is an adapter already", fix=fix)

@@ -1,13 +1,14 @@
-"""Fine-tunes a pretrained encoder on labelled texts or words: by LoRA, fully, or its head alone.
+"""Fine-tunes a pretrained encoder: by LoRA, fully, or by its biases or its head alone.
 
     rows -> task -> base model -> method -> train -> reload the best -> score -> report
 
-The three methods share everything but one ``if``: data, order, batches, loop and scoring. Only so
+The methods share everything but one ``if``: data, order, batches, loop and scoring. Only so
 is a comparison between them one of methods.
 """
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -22,7 +23,9 @@ from lowkey.experiments.aftercare import care_for
 from lowkey.experiments.config import FinetuneRecipe
 from lowkey.experiments.encoder_config import refuse_calibration, refuse_unbalanced
 from lowkey.experiments.learners import Learner, TagLearner, learner_of
-from lowkey.experiments.method import make_trainable
+from lowkey.experiments.mask_learner import MaskLearner
+from lowkey.experiments.method import make_trainable, parts_to_begin
+from lowkey.experiments.rates import finetuning_rates
 from lowkey.experiments.samples import label_samples
 from lowkey.experiments.session import Session, environment, open_session
 from lowkey.experiments.splits import Splits, read_splits
@@ -31,13 +34,14 @@ from lowkey.experiments.verification import save_with_probe, verified
 from lowkey.hf.hub import resolve_model
 from lowkey.hf.model_folder import base_identity
 from lowkey.models.encoder import Encoder
-from lowkey.models.heads import TokenClassifier
 from lowkey.pipelines.bundle import Facts, as_metrics, folder_bytes
 from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.mask_filler import MaskFiller
 from lowkey.pipelines.tagger import Tagger
 from lowkey.run_folder import RunFolder
 from lowkey.training.course import Course
 from lowkey.training.progress import Progress, progress_for
+from lowkey.training.rates import RateOf, rate_lines
 from lowkey.training.trainer import FitResult, Trainer
 
 
@@ -67,7 +71,7 @@ def finetune(
     refuse_unbalanced(choice.task, recipe.train)
     refuse_calibration(choice.task, recipe.calibrate)
     progress.note(f"task: {choice.task} ({choice.reason})")
-    learner = _prepare(recipe, splits, choice, progress.note)
+    learner, rate_of = _prepare(recipe, splits, choice, progress.note)
     Course(recipe.train, learner)  # an impossible schedule is refused before anything is written
     inputs = {**splits.hashes, "model.path": learner.classifier.facts.base_sha256 or ""}
     with open_session(recipe, out, progress, inputs, resume=resume) as session:
@@ -78,8 +82,10 @@ def finetune(
             tracker=session.tracker,
             progress=session.progress,
             save_best=lambda folder, _: save_with_probe(learner.classifier, splits, folder),
-            rates=recipe.lora.rates,
+            rate_of=rate_of,
         )
+        for line in rate_lines(trainer.trained.parameters, rate_of, recipe.train.learning_rate):
+            progress.note(line)
         fit = trainer.fit(resume=resume)
         facts = _conclude(recipe, splits, learner, fit, session)
         session.finish(facts)
@@ -88,23 +94,23 @@ def finetune(
 
 def _prepare(
     recipe: FinetuneRecipe, splits: Splits, choice: TaskChoice, say: Callable[[str], None]
-) -> Learner | TagLearner:
+) -> tuple[Learner | TagLearner | MaskLearner, RateOf]:
     """Loads the base, tokenizes, and makes the model trainable in the way of the method."""
     base = resolve_model(recipe.model.path, key="model.path")
     labels = _labels(recipe, splits, choice)
-    tags = choice.task == "tag"
-    kind = Tagger if tags else TextClassifier
+    kind: Any = {"tag": Tagger, "mlm": MaskFiller}.get(choice.task, TextClassifier)
     device = runtime.resolve_device(recipe.train.device)
     dtype = runtime.resolve_precision(recipe.train.precision, device)
     generator = runtime.generator(recipe.train.seed, "weights")
-    options = {} if tags else {"pooling": recipe.model.pooling}
+    options = {} if kind is not TextClassifier else {"pooling": recipe.model.pooling}
     num_labels = len(labels) if labels else 1
     model = kind.load_model(base, num_labels, generator=generator, **options)
-    if labels is None:
+    if choice.task == "regress":
         # From the mean on, the head has only differences to learn, whatever the scale.
         nn.init.constant_(model.classifier.bias, float(label_numbers(splits.train).mean()))
     max_length = _max_length(recipe.data.max_length, model.encoder, recipe.model.path)
     lora_config = make_trainable(model, recipe, base, generator, say)
+    rate_of = finetuning_rates(model, model.encoder, parts_to_begin(model, base), recipe)
     for parameter in model.parameters():
         if not parameter.requires_grad:
             # Frozen weights lose nothing by being kept in the precision they are used in.
@@ -114,10 +120,10 @@ def _prepare(
         kind=KINDS[choice.task],
         task=choice.task,
         method=recipe.method,
-        pairs="text_pair" in splits.train.columns,
+        pairs=choice.task != "mlm" and "text_pair" in splits.train.columns,
         labels=list(labels.names) if labels else [],
         max_length=max_length,
-        truncate=tags and recipe.data.truncate,
+        truncate=choice.task == "tag" and recipe.data.truncate,
         pooling=recipe.model.pooling,
         base_model=str(local.resolve()) if local.exists() else recipe.model.path,
         base_sha256=base_identity(base)["sha256"],
@@ -126,15 +132,13 @@ def _prepare(
     tokenizer = TextTokenizer.load(base)
     refuse_other_size(tokenizer, model.encoder.config.vocab_size, str(base), spare=True)
     model.compute_in(dtype)
-    rest = tokenizer, facts, device, lora_config
-    if isinstance(model, TokenClassifier):
-        return learner_of(Tagger(model, *rest), splits, recipe, say)
-    return learner_of(TextClassifier(model, *rest), splits, recipe, say)
+    pipeline = kind(model, tokenizer, facts, device, lora_config)
+    return learner_of(pipeline, splits, recipe, say), rate_of
 
 
 def _labels(recipe: FinetuneRecipe, splits: Splits, choice: TaskChoice) -> LabelMap | None:
-    """Decides the classes, or the tags, from all training rows; a regression has none."""
-    if choice.task == "regress":
+    """Decides the classes, or the tags, from all training rows; numbers and raw text have none."""
+    if choice.task in ("regress", "mlm"):
         return None
     found = {"tag": tag_map, "multilabel": label_set_map}.get(choice.task, LabelMap.from_rows)
     return found(splits.given, recipe.data.labels)
@@ -153,7 +157,7 @@ def _max_length(wanted: int | None, encoder: Encoder, path: str) -> int:
 def _conclude(
     recipe: FinetuneRecipe,
     splits: Splits,
-    learner: Learner | TagLearner,
+    learner: Learner | TagLearner | MaskLearner,
     fit: FitResult,
     session: Session,
 ) -> Facts:
@@ -172,7 +176,8 @@ def _conclude(
     scores = reloaded.score_rows(rows)
     session.tracker.log(fit.step, {f"{name}/{k}": score.value for k, score in scores.items()})
     trainable = sum(p.numel() for p in learner.model.parameters() if p.requires_grad)
-    head = sum(p.numel() for module in reloaded.model.head for p in module.parameters())
+    of_head = [p for module in learner.classifier.model.head for p in module.parameters()]
+    head = sum(p.numel() for p in of_head if p.requires_grad)
     counts = {
         "parameters": sum(p.numel() for p in learner.model.parameters()),
         "trainable_parameters": trainable,

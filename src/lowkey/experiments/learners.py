@@ -13,10 +13,12 @@ from lowkey.data.tagged import TaggedExamples
 from lowkey.errors import DataError
 from lowkey.experiments.balance import counts_of, is_skewed, note_on_skew
 from lowkey.experiments.config import FinetuneRecipe
+from lowkey.experiments.mask_learner import MaskLearner
 from lowkey.experiments.splits import Splits, plan_epoch
 from lowkey.experiments.text_losses import text_loss
 from lowkey.metrics.entities import entities, marks_entities
 from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.mask_filler import MaskFiller
 from lowkey.pipelines.tagger import Tagger
 from lowkey.training.objective import StepLoss
 
@@ -186,11 +188,11 @@ class TagLearner:
 
 
 def learner_of(
-    pipeline: TextClassifier | Tagger,
+    pipeline: TextClassifier | Tagger | MaskFiller,
     splits: Splits,
     recipe: FinetuneRecipe,
     say: Callable[[str], None],
-) -> Learner | TagLearner:
+) -> Learner | TagLearner | MaskLearner:
     """Tokenizes the rows of a task and says what of them is not read.
 
     Args:
@@ -215,6 +217,13 @@ def learner_of(
             for note in part.notes(name):
                 say(note)
         return TagLearner(pipeline, tagged["train"], tagged["validation"], recipe)
+    if isinstance(pipeline, MaskFiller):
+        texts = {name: pipeline.examples(part) for name, part in rows.items()}
+        for name, part in texts.items():
+            for note in part.notes(name, pipeline.facts.max_length or 0):
+                say(note)
+        train = pipeline.examples(splits.train, recipe.mlm)
+        return MaskLearner(pipeline, train, texts["validation"], recipe)
     labelled = {name: pipeline.examples(part) for name, part in rows.items()}
     learner = Learner(pipeline, labelled["train"], labelled["validation"], recipe)
     if learner.counts is not None and is_skewed(learner.counts):

@@ -14,6 +14,7 @@ from lowkey.lora.spectrum import Decomposition, decompose_update, set_update
 from lowkey.pipelines.bundle import Facts, folder_bytes
 from lowkey.pipelines.classifier import TextClassifier
 from lowkey.pipelines.load import load
+from lowkey.pipelines.mask_filler import MaskFiller
 from lowkey.pipelines.published import read_facts
 from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.translator import Translator
@@ -86,7 +87,7 @@ def rerank(
 
 
 def write_scored(
-    pipeline: TextClassifier | Tagger | Translator,
+    pipeline: TextClassifier | Tagger | MaskFiller | Translator,
     folder: Path,
     before: Before,
     *,
@@ -160,7 +161,7 @@ def _refuse_dora(run: Path, config: LoRAConfig) -> None:
         )
 
 
-def _config_of(pipeline: TextClassifier | Tagger | Translator) -> LoRAConfig:
+def _config_of(pipeline: TextClassifier | Tagger | MaskFiller | Translator) -> LoRAConfig:
     if isinstance(pipeline, Translator):
         config = None if pipeline.adaptation is None else pipeline.adaptation.config
     else:
@@ -169,7 +170,9 @@ def _config_of(pipeline: TextClassifier | Tagger | Translator) -> LoRAConfig:
     return config
 
 
-def _set_config(pipeline: TextClassifier | Tagger | Translator, config: LoRAConfig) -> None:
+def _set_config(
+    pipeline: TextClassifier | Tagger | MaskFiller | Translator, config: LoRAConfig
+) -> None:
     if not isinstance(pipeline, Translator):
         pipeline.lora_config = config
     elif pipeline.adaptation is not None:

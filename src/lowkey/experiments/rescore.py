@@ -17,6 +17,7 @@ from lowkey.experiments.splits import read_splits
 from lowkey.metrics.intervals import Score
 from lowkey.pipelines.bundle import Facts, as_metrics
 from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.mask_filler import MaskFiller
 from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.translator import Translator
 
@@ -36,7 +37,7 @@ class Before:
     reason: str | None = None
 
 
-def score_before(run: Path, pipeline: TextClassifier | Tagger | Translator) -> Before:
+def score_before(run: Path, pipeline: TextClassifier | Tagger | MaskFiller | Translator) -> Before:
     """Scores a model on what its run was scored on, if that is still where it was.
 
     Args:
@@ -54,7 +55,7 @@ def score_before(run: Path, pipeline: TextClassifier | Tagger | Translator) -> B
 
 
 def score_after(
-    before: Before, pipeline: TextClassifier | Tagger | Translator
+    before: Before, pipeline: TextClassifier | Tagger | MaskFiller | Translator
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Scores the changed model on the same rows.
 
@@ -77,7 +78,7 @@ def score_after(
     return compared, told
 
 
-def recount(facts: Facts, pipeline: TextClassifier | Tagger | Translator) -> Facts:
+def recount(facts: Facts, pipeline: TextClassifier | Tagger | MaskFiller | Translator) -> Facts:
     """Counts the parameters of a changed model anew; what the training took stays.
 
     Args:
@@ -120,7 +121,7 @@ def _rows_of(run: Path, facts: Facts) -> dict[str, Rows]:
 
 
 def _score(
-    pipeline: TextClassifier | Tagger | Translator, rows: Rows
+    pipeline: TextClassifier | Tagger | MaskFiller | Translator, rows: Rows
 ) -> tuple[dict[str, Score], list[dict[str, Any]]]:
     """Scores a model, and shows some rows with what it made of them."""
     if isinstance(pipeline, Translator):

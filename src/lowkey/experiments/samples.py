@@ -9,6 +9,7 @@ from lowkey.data.labels import label_name
 from lowkey.data.rows import Rows
 from lowkey.experiments.splits import spread
 from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.mask_filler import MaskFiller
 from lowkey.pipelines.sentences import tags_in_words
 from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.text_scores import allowed_targets
@@ -16,12 +17,14 @@ from lowkey.pipelines.text_scores import allowed_targets
 NUM_SAMPLES = 20
 
 
-def label_samples(classifier: TextClassifier | Tagger, rows: Rows) -> list[dict[str, Any]]:
+def label_samples(
+    classifier: TextClassifier | Tagger | MaskFiller, rows: Rows
+) -> list[dict[str, Any]]:
     """Shows what an encoder makes of rows spread evenly over the set.
 
     Args:
-        classifier: A classifier or a tagger.
-        rows: Rows with text and label, or with tokens and tags.
+        classifier: A classifier, a tagger or a masked-language model.
+        rows: Rows with text and label, with tokens and tags, or with text alone.
 
     Returns:
         source, target, prediction and, for classes and tags, whether it is correct.
@@ -29,6 +32,8 @@ def label_samples(classifier: TextClassifier | Tagger, rows: Rows) -> list[dict[
     chosen = spread(rows, NUM_SAMPLES)
     if isinstance(classifier, Tagger):
         return _tag_samples(classifier, chosen)
+    if isinstance(classifier, MaskFiller):
+        return classifier.samples(classifier.examples(chosen))
     pairs = list(chosen.column("text_pair")) if "text_pair" in rows.columns else None
     answers = classifier.predict(list(chosen.column("text")), pairs)
     samples: list[dict[str, Any]] = []

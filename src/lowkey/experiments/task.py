@@ -9,25 +9,28 @@ from lowkey.errors import DataError
 from lowkey.experiments.config import Task
 from lowkey.metrics.entities import marks_entities
 
-KINDS: dict[str, Literal["classification", "multilabel", "regression", "tagging"]] = {
+KINDS: dict[str, Literal["classification", "multilabel", "regression", "tagging", "fill-mask"]] = {
     "classify": "classification",
     "pair": "classification",
     "multilabel": "multilabel",
     "regress": "regression",
     "tag": "tagging",
+    "mlm": "fill-mask",
 }
 """What kind of model each task makes."""
 
 
-def columns_for(task: str) -> tuple[str, str]:
+def columns_for(task: str) -> tuple[str, ...]:
     """Names the columns that a task is learned from.
 
     Args:
         task: What the recipe asks for.
 
     Returns:
-        The column to read, and that of the truth.
+        The column to read, and that of the truth; raw text has none.
     """
+    if task == "mlm":
+        return ("text",)
     return ("tokens", "tags") if task == "tag" else ("text", "label")
 
 
@@ -47,6 +50,8 @@ def choose_task(wanted: Task, train: Rows) -> TaskChoice:
     """
     if wanted == "auto":
         return detect_task(train)
+    if wanted == "mlm":
+        return TaskChoice("mlm", f"asked for; {len(train):,} texts")
     if wanted == "tag":
         names = {label_name(tag) for tags in train.column("tags") for tag in tags}
         marks = "mark entities" if marks_entities(names) else "say something of each word"

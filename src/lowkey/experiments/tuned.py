@@ -10,14 +10,16 @@ from lowkey.errors import ConfigError, shown
 from lowkey.hf.adapter_families import Family
 from lowkey.hf.bert import load_classifier
 from lowkey.hf.encoder_families import FAMILIES
+from lowkey.hf.masked import load_masked, masked_names
 from lowkey.hf.tagger import load_tagger, tagger_names
 from lowkey.lora.config import TARGET_PRESETS, matches
 from lowkey.models.heads import SequenceClassifier, TokenClassifier
+from lowkey.models.masked import MaskedLanguageModel
 from lowkey.models.transformer import Transformer
 from lowkey.pipelines.bundle import Facts
 from lowkey.pipelines.translator_files import TranslatorParts, family_of
 
-Network = SequenceClassifier | TokenClassifier | Transformer
+Network = SequenceClassifier | TokenClassifier | MaskedLanguageModel | Transformer
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,11 @@ def open_pair(base: Path, tuned: Path, facts: Facts | None) -> TunedPair:
         first, last = (TranslatorParts.open(folder).model for folder in (base, tuned))
         before, after = first.config.model_dump(), last.config.model_dump()
         pair = TunedPair(first, last, family)
+    elif facts is not None and facts.kind == "fill-mask":
+        generator = torch.Generator().manual_seed(0)
+        old, new = load_masked(base, generator=generator), load_masked(tuned)
+        before, after = old.encoder.config.model_dump(), new.encoder.config.model_dump()
+        pair = TunedPair(old, new, masked_names(old.encoder.config.family).adapters)
     else:
         is_tagger = facts is not None and facts.kind == "tagging"
         opened = load_tagger if is_tagger else load_classifier

@@ -11,6 +11,7 @@ import torch
 from lowkey.errors import DataError
 from lowkey.experiments.splits import Splits, spread
 from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.mask_filler import MaskFiller
 from lowkey.pipelines.probe import PROBE_FILE, PROBE_ROWS, write_probe
 from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.translator import Translator
@@ -22,7 +23,7 @@ _SECONDS = 600
 
 
 def save_with_probe(
-    pipeline: TextClassifier | Tagger | Translator, splits: Splits, folder: Path
+    pipeline: TextClassifier | Tagger | MaskFiller | Translator, splits: Splits, folder: Path
 ) -> None:
     """Writes a bundle, and what the model in memory computes for a few validation rows.
 

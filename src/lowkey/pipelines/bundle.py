@@ -49,7 +49,8 @@ class Facts(Config):
         format: Version of this file.
         kind: What the model is: it decides how the folder is read.
         task: What it was trained to do.
-        method: How: "scratch", "lora", "full" or "head"; "published" where others trained it.
+        method: How: "scratch", "lora", "full", "head" or "bitfit"; "published" where others trained
+            it.
         pairs: Whether it reads pairs of texts.
         labels: Names of the classes, in the order of the logits.
         max_length: Most tokens the model reads.
@@ -68,9 +69,11 @@ class Facts(Config):
     """
 
     format: Literal[1] = 1
-    kind: Literal["translation", "classification", "multilabel", "regression", "tagging"]
+    kind: Literal[
+        "translation", "classification", "multilabel", "regression", "tagging", "fill-mask"
+    ]
     task: Text
-    method: Literal["scratch", "lora", "full", "head", "published"]
+    method: Literal["scratch", "lora", "full", "head", "bitfit", "published"]
     pairs: bool = False
     labels: list[Text] = Field(default=[], max_length=100_000)
     max_length: Annotated[int, Field(ge=1, le=1_000_000)] | None = None

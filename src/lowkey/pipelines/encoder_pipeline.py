@@ -10,6 +10,7 @@ from jaxtyping import Float32
 
 from lowkey.data.labelled import LabelledExamples
 from lowkey.data.labels import LabelMap
+from lowkey.data.masked import MaskedExamples
 from lowkey.data.rows import Rows
 from lowkey.data.tagged import TaggedExamples
 from lowkey.data.tokenizer import TextTokenizer
@@ -19,12 +20,13 @@ from lowkey.lora.config import LoRAConfig
 from lowkey.metrics.intervals import Score
 from lowkey.models.config import EncoderFamily
 from lowkey.models.heads import SequenceClassifier, TokenClassifier
+from lowkey.models.masked import MaskedLanguageModel
 from lowkey.pipelines.base_model import find_base
 from lowkey.pipelines.bundle import Facts
 from lowkey.pipelines.head import load_head, save_head
 
-M = TypeVar("M", SequenceClassifier, TokenClassifier)
-E = TypeVar("E", LabelledExamples, TaggedExamples)
+M = TypeVar("M", SequenceClassifier, TokenClassifier, MaskedLanguageModel)
+E = TypeVar("E", LabelledExamples, TaggedExamples, MaskedExamples)
 P = TypeVar("P", bound="EncoderPipeline[Any, Any]")
 
 
@@ -179,17 +181,15 @@ class EncoderPipeline(ABC, Generic[M, E]):
             DataError: If a file is damaged, or the base is not the one of the training.
         """
         facts = Facts.read(folder)
-        num_labels = len(facts.labels) or 1
         lora_config, options = None, cls.options(facts)
-        if facts.method == "full":
-            model = cls.load_model(folder, num_labels, **options)
-        else:
-            model = cls.load_model(find_base(facts, folder, base), num_labels, **options)
+        whole = folder if facts.method == "full" else find_base(facts, folder, base)
+        model = cls.load_model(whole, len(facts.labels) or 1, **options)
         if facts.method == "lora":
             family = cls.names(model.encoder.config.family, **options).adapters
             lora_config = load_adapter(model, folder, family)
-        if facts.method == "head" or facts.pooling != "auto":
-            load_head(model, folder, freeze=facts.method == "head")
+        alone = facts.method in ("head", "bitfit")
+        if alone or facts.pooling != "auto":
+            load_head(model, folder, biases=facts.method == "bitfit", freeze=alone)
         model.compute_in(dtype).eval()
         return cls(model, TextTokenizer.load(folder), facts, device, lora_config)
 
@@ -204,8 +204,8 @@ class EncoderPipeline(ABC, Generic[M, E]):
         """
         if self.lora_config is not None:
             self.save_adapter(folder)
-        elif self.facts.method == "head":
-            save_head(self.model, folder)
+        elif self.facts.method in ("head", "bitfit"):
+            save_head(self.model, folder, biases=self.facts.method == "bitfit")
         else:
             self.save_whole(folder)
         self.save_tokenizer(folder)

@@ -5,6 +5,7 @@ from pathlib import Path
 from lowkey import runtime
 from lowkey.errors import ConfigError
 from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.mask_filler import MaskFiller
 from lowkey.pipelines.published import read_facts
 from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.translator import Translator
@@ -13,7 +14,7 @@ from lowkey.run_folder import resolve_bundle
 
 def load(
     path: str | Path, *, base: str | None = None, device: str = "auto", precision: str = "fp32"
-) -> TextClassifier | Tagger | Translator:
+) -> TextClassifier | Tagger | MaskFiller | Translator:
     """Opens the model of a run.
 
     Args:
@@ -41,4 +42,6 @@ def load(
         return Translator.load(folder, base=base, device=where, dtype=dtype)
     if facts.kind == "tagging":
         return Tagger.load(folder, base=base, device=where, dtype=dtype)
+    if facts.kind == "fill-mask":
+        return MaskFiller.load(folder, base=base, device=where, dtype=dtype)
     return TextClassifier.load(folder, base=base, device=where, dtype=dtype)

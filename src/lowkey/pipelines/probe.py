@@ -24,6 +24,7 @@ from lowkey.pipelines.bundle import first_problem
 from lowkey.pipelines.classifier import TextClassifier
 from lowkey.pipelines.encoder_pipeline import EncoderPipeline
 from lowkey.pipelines.load import load
+from lowkey.pipelines.mask_filler import MaskFiller
 from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.translator import Translator
 
@@ -40,7 +41,8 @@ class Probe(Config):
     Attributes:
         rows: The rows.
         numbers: The logits of all rows, one after the other; of a translator the mean negative
-            log-likelihood of a token of each target.
+            log-likelihood of a token of each target, of a masked-language model that of a masked
+            token of each text.
         device: Where they were computed.
         precision: What they were computed in.
     """
@@ -51,7 +53,9 @@ class Probe(Config):
     precision: Literal["fp32", "bf16"]
 
 
-def write_probe(pipeline: TextClassifier | Tagger | Translator, rows: Rows, folder: Path) -> None:
+def write_probe(
+    pipeline: TextClassifier | Tagger | MaskFiller | Translator, rows: Rows, folder: Path
+) -> None:
     """Computes some rows and keeps them in a bundle.
 
     Args:
@@ -74,7 +78,7 @@ def write_probe(pipeline: TextClassifier | Tagger | Translator, rows: Rows, fold
 
 
 def numbers_of(
-    pipeline: TextClassifier | Tagger | Translator, rows: Rows
+    pipeline: TextClassifier | Tagger | MaskFiller | Translator, rows: Rows
 ) -> Float[np.ndarray, " numbers"]:
     """Computes what a probe keeps.
 
@@ -88,6 +92,10 @@ def numbers_of(
     if isinstance(pipeline, Translator):
         single = [_rows([rows[i]]) for i in range(len(rows))]
         return np.array([pipeline.nll(pipeline.examples(row)) for row in single], dtype=np.float64)
+    if isinstance(pipeline, MaskFiller):
+        # As many logits as the vocabulary for each token would fill a file.
+        counts = pipeline.counts(pipeline.examples(rows))
+        return counts[:, 0] / np.maximum(counts[:, 2], 1)
     encoder: EncoderPipeline[Any, Any] = pipeline
     return encoder.logits(encoder.examples(rows)).astype(np.float64).ravel()
 

@@ -15,6 +15,7 @@ _PIPELINES = {
     "multilabel": "text-classification",
     "regression": "text-classification",
     "tagging": "token-classification",
+    "fill-mask": "fill-mask",
 }
 _MOST_LABELS = 50
 _LONGEST_NOTE = 4000

@@ -42,12 +42,14 @@ _KINDS = {
     "multilabel": "An encoder that says which labels hold",
     "regression": "An encoder that gives a number",
     "tagging": "An encoder that tags words",
+    "fill-mask": "An encoder that guesses masked words",
 }
 _METHODS = {
     "scratch": "trained from scratch",
     "lora": "trained with LoRA",
     "full": "all weights trained",
     "head": "head alone trained",
+    "bitfit": "biases and head trained",
     "published": "as published",
 }
 
