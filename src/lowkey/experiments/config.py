@@ -190,9 +190,10 @@ class FinetuneRecipe(Config):
                 "data.memory_map is for lowkey train; lowkey finetune holds its rows in memory"
                 " — leave it at auto"
             )
-        if self.model.pooling != "auto" and self.task == "tag":
+        if self.model.pooling != "auto" and self.task in ("tag", "mlm"):
             raise ValueError(
-                f"model.pooling {self.model.pooling} makes one vector of a text, and task tag needs"
+                f"model.pooling {self.model.pooling} makes one vector of a text, and task"
+                f" {self.task} needs"
                 " one for each word — leave it at auto"
             )
         if self.model.pooling != "auto" and (self.method, self.lora.bias) == ("lora", "all"):

@@ -44,16 +44,16 @@ def refuse_unbalanced(task: str, train: EncoderTraining) -> None:
     Raises:
         ConfigError: If weights or samples by class are asked for and cannot be had.
     """
-    if task == "regress" and train.class_weight != "none":
+    if task in ("regress", "mlm") and train.class_weight != "none":
         raise ConfigError(
-            "train.class_weight weighs classes, and the task is to give a number (regress)",
+            f"train.class_weight weighs classes, and task {task} has none",
             fix="set it to none",
         )
-    if task in ("regress", "multilabel", "tag") and train.sampling != "uniform":
+    if task in ("regress", "multilabel", "tag", "mlm") and train.sampling != "uniform":
         raise ConfigError(
             f"train.sampling: balanced draws rows by their one class, and task {task} has none",
             fix="set it to uniform"
-            + ("" if task == "regress" else ", and train.class_weight: balanced"),
+            + ("" if task in ("regress", "mlm") else ", and train.class_weight: balanced"),
         )
 
 
@@ -67,7 +67,7 @@ def refuse_calibration(task: str, calibrate: bool) -> None:
     Raises:
         ConfigError: If it is to be calibrated and cannot.
     """
-    if calibrate and task in ("regress", "tag"):
+    if calibrate and task in ("regress", "tag", "mlm"):
         raise ConfigError(
             f"calibrate: true fits probabilities of classes or labels of texts, and task {task}"
             " has none",
