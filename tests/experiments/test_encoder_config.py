@@ -10,7 +10,7 @@ from lowkey.experiments.encoder_config import EncoderTraining, refuse_calibratio
         (
             "regress",
             {"class_weight": "balanced"},
-            "train.class_weight weighs classes, and the task",
+            "train.class_weight weighs classes, and task regress has none",
         ),
         ("regress", {"sampling": "balanced"}, "and task regress has none — set it to uniform"),
         ("multilabel", {"sampling": "balanced"}, "set it to uniform, and train.class_weight: bal"),
