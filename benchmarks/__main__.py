@@ -14,6 +14,7 @@ NAMES = (
     "loading_stall",
     "data_memory",
     "demo",
+    "learning_rates",
     "toy_tasks",
     "pronounce",
     "translate",

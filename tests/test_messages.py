@@ -126,7 +126,9 @@ def not_there(text: str) -> list[str]:
     """Each verb, option and key that a text names and that there is not."""
     verbs = set(re.findall(r"\blowkey ([a-z]+)", text)) - PROSE - VERBS.keys()
     options = set(re.findall(r"(?<!\S)--[a-z][a-z-]+", text)) - OPTIONS - FOREIGN_OPTIONS
-    keys = set(re.findall(rf"(?<![\w.])(?:{GROUPS})\.[a-z_]+", text)) - KEYS - FILES - FOREIGN_KEYS
+    keys = (
+        set(re.findall(rf"(?<![\w.])(?:{GROUPS})\.[a-z_0-9]+", text)) - KEYS - FILES - FOREIGN_KEYS
+    )
     return sorted(verbs | options | keys)
 
 

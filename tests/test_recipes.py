@@ -22,6 +22,7 @@ SCHEMAS: dict[str, type[Config]] = {
     "classify": FinetuneRecipe,
     "tag": FinetuneRecipe,
     "answer": FinetuneRecipe,
+    "mlm": FinetuneRecipe,
     "sentiment": FinetuneRecipe,
     "translate": TranslationRecipe,
     "pronounce": TranslationRecipe,
@@ -68,7 +69,7 @@ def test_every_key_of_a_shipped_recipe_is_explained(name: str) -> None:
         assert not line or is_group or "# " in line, line
 
 
-@pytest.mark.parametrize("name", ["classify", "tag", "answer", "translate"])
+@pytest.mark.parametrize("name", ["classify", "tag", "answer", "mlm", "translate"])
 def test_the_recipes_to_fill_in_show_every_key(name: str, tmp_path: Path) -> None:
     text = EXAMPLE.sub(r"\1", (RECIPES / f"{name}.yaml").read_text(encoding="utf-8"))
     assert set(flat(yaml.safe_load(text))) == set(tiny_tasks.keys_of(SCHEMAS[name]))
@@ -77,7 +78,7 @@ def test_the_recipes_to_fill_in_show_every_key(name: str, tmp_path: Path) -> Non
     load_recipe(SCHEMAS[name], everything)  # each example is a value that is allowed
 
 
-@pytest.mark.parametrize("name", ["classify", "tag", "answer", "translate"])
+@pytest.mark.parametrize("name", ["classify", "tag", "answer", "mlm", "translate"])
 def test_a_recipe_to_fill_in_shows_the_defaults_that_hold(name: str, tmp_path: Path) -> None:
     # Without them the file may be shortened by its user and means the same; translate.yaml
     # departs on purpose from what is safe for tiny runs.

@@ -118,6 +118,18 @@ def asked_rows(count: int, seed: int, *, impossible: float = 0.0) -> list[dict[s
     return rows
 
 
+def multilabel_rows(count: int, seed: int) -> list[dict[str, Any]]:
+    """Texts in which some words each bring a label; some texts have none."""
+    chance = random.Random(seed)
+    words = {"praise": GOOD, "blame": BAD, "film": ("film",)}
+    rows = []
+    for _ in range(count):
+        text = chance.choices([*GOOD, *BAD, *FILLERS], k=chance.randint(1, 5))
+        labels = [name for name, known in words.items() if set(known) & set(text)]
+        rows.append({"text": " ".join(text), "label": labels})
+    return rows
+
+
 def reversed_pairs(count: int, seed: int) -> list[dict[str, str]]:
     """Sequences of symbols, and the same backwards."""
     chance = random.Random(seed)

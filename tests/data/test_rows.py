@@ -93,8 +93,8 @@ def test_a_row_of_a_format_without_lines_is_named_by_its_number():
         ),
         ([{"text": 7, "label": 1}], {}, 'train.csv:2: "text" must be a text, got 7'),
         ([{"text": "\ud800", "label": 1}], {}, 'train.csv:2: "text" must be a text, got "'),
-        ([{"text": "a", "label": [1]}], {}, 'train.csv:2: "label" must be a text or a number'),
-        ([{"text": "a", "label": float("nan")}], {}, 'train.csv:2: "label" must be a text or'),
+        ([{"text": "a", "label": [[1]]}], {}, 'train.csv:2: "label" must be a text, a number or'),
+        ([{"text": "a", "label": float("nan")}], {}, 'train.csv:2: "label" must be a text, '),
         ([{"text": "", "label": 1}], {"empty": "drop"}, "train.csv holds no rows"),
     ],
 )

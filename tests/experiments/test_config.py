@@ -7,12 +7,11 @@ from pydantic import ValidationError
 from lowkey.config import dump_recipe, load_recipe
 from lowkey.errors import ConfigError
 from lowkey.experiments.config import (
-    LEARNING_RATES,
-    TASKS_TO_COME,
     FinetuneRecipe,
     TransformerSizes,
     TranslationRecipe,
 )
+from lowkey.experiments.defaults import defaults_for
 from lowkey.training.changes import refuse_changes
 
 DATA = {"train": "a.jsonl"}
@@ -22,17 +21,18 @@ def recipe(**changes):
     return FinetuneRecipe(**{"data": DATA, "model": {"path": "bert"}} | changes)
 
 
-@pytest.mark.parametrize("method", ["lora", "full", "head"])
+@pytest.mark.parametrize("method", ["lora", "full", "head", "bitfit"])
 def test_a_method_brings_its_learning_rate_unless_the_recipe_says_one(method):
-    assert recipe(method=method).train.learning_rate == LEARNING_RATES[method]
+    rates = {"lora": 5e-4, "full": 5e-5, "head": 1e-2, "bitfit": 1e-3}
+    assert recipe(method=method).train.learning_rate == rates[method]
+    assert defaults_for(method, "classify")["train.learning_rate"].value == rates[method]
     said = recipe(method=method, train={"learning_rate": 0.125})
     assert said.train.learning_rate == 0.125
-    assert LEARNING_RATES["lora"] > LEARNING_RATES["full"]
 
 
 def test_lora_is_the_method_that_is_meant_without_a_word():
     assert recipe().method == "lora"
-    assert recipe().train.learning_rate == LEARNING_RATES["lora"]
+    assert recipe().train.learning_rate == 5e-4
     assert recipe().train.warmup_steps == 0.06
     assert recipe(train={"warmup_steps": 0}).train.warmup_steps == 0
 
@@ -48,10 +48,11 @@ def test_a_recipe_comes_back_as_it_was_written(tmp_path):
     assert again == recipe(method="head", train={"max_steps": 3})
 
 
-@pytest.mark.parametrize("task", TASKS_TO_COME)
-def test_tasks_to_come_are_told_in_one_line(task):
-    with pytest.raises(ValidationError, match=f"task {task} is not there yet — this version"):
-        recipe(task=task)
+@pytest.mark.parametrize(("key", "value"), [("head_learning_rate", 1e-3), ("layer_decay", 0.9)])
+def test_rates_of_the_parts_of_an_encoder_are_not_for_a_transformer(key, value):
+    assert getattr(recipe(train={key: value}).train, key) == value
+    with pytest.raises(ValidationError, match=rf"train\.{key} is for encoders, with lowkey finet"):
+        TranslationRecipe(data={"train": "a.tsv"}, train={key: value})
 
 
 @pytest.mark.parametrize("cls", [FinetuneRecipe, TranslationRecipe])

@@ -89,7 +89,7 @@ def test_capital_letters_stay_what_they_are(format, base, tmp_path):
     assert ours.tokenizer.encode(["A B the"]).tokens.values.tolist() == [2, 5, 6, 31, 3]
 
 
-@pytest.mark.parametrize("method", ["head", "full"])
+@pytest.mark.parametrize("method", ["head", "full", "bitfit"])
 def test_models_without_an_adapter_are_whole_already(method, base, tmp_path):
     from transformers import AutoModelForSequenceClassification
 

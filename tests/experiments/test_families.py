@@ -51,7 +51,7 @@ def each_with(*methods: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("family", "method"), pairs)
 
 
-@each_with("lora", "full", "head")
+@each_with("lora", "full", "head", "bitfit")
 def test_a_family_is_tuned_saved_and_says_the_same_again(folder, monkeypatch, family, method):
     shutil.rmtree(folder / "bert")
     tiny_families.write(folder / "bert", family, max_position_embeddings=66)

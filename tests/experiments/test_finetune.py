@@ -19,7 +19,7 @@ from lowkey.hf.bert import load_classifier
 from lowkey.pipelines.bundle import Facts
 from lowkey.pipelines.load import load
 
-METHODS = pytest.mark.parametrize("method", ["lora", "full", "head"])
+METHODS = pytest.mark.parametrize("method", ["lora", "full", "head", "bitfit"])
 RUN = Path("run")
 
 
@@ -53,12 +53,12 @@ def test_labels_that_mean_nothing_are_not_learned(many):
 def test_the_methods_read_the_same_batches_in_the_same_order(folder, monkeypatch):
     seen = {}
     settings = ["train.max_steps=10", "train.per_device_train_batch_size=16"]
-    for method in ("lora", "full", "head"):
+    for method in ("lora", "full", "head", "bitfit"):
         with monkeypatch.context() as patch:
             batches = record_batches(patch, room)
             finetune(finetuning(f"method={method}", *settings), Path(method))
         seen[method] = batches
-    assert seen["lora"] == seen["full"] == seen["head"]
+    assert seen["lora"] == seen["full"] == seen["head"] == seen["bitfit"]
     assert len(seen["lora"]) == 10
     assert sorted(i for batch in seen["lora"][:4] for i in batch) == list(range(64))
     with monkeypatch.context() as patch:
@@ -81,14 +81,17 @@ def test_only_what_a_method_trains_has_changed(method, folder, monkeypatch):
             # Position vectors beyond the longest text have no gradient, but the table has.
             assert changed == names
         else:
-            assert changed == set()
+            kept = () if method == "bitfit" else names
+            assert changed == {n for n in names if n.endswith("bias")} - set(kept)
         assert state["classifier.bias"].abs().max() > 0
     # By hand: d_model 32, d_ff 64, two blocks, two labels, updates of rank 8.
     head = 32 * 2 + 2
     lora = 2 * 8 * (4 * (32 + 32) + 2 * (32 + 64))
     plain = sum(tensor.numel() for tensor in base.values())
     counts = facts.counts
-    trained = {"lora": lora + head, "full": plain, "head": head}[method]
+    # A block: four maps, two norms and one map of width 32, one of 64; then a norm and the pooler.
+    biases = 2 * (4 * 32 + 2 * 32 + 64 + 32) + 32 + 32
+    trained = {"lora": lora + head, "full": plain, "head": head, "bitfit": biases + head}[method]
     assert counts["trainable_parameters"] == trained
     assert counts["trainable_parameters_without_head"] == trained - head
     assert counts["parameters"] == plain + (lora if method == "lora" else 0)
@@ -168,7 +171,7 @@ def test_numbers_and_pairs_are_learned_too(folder):
     assert load(Path("pairs-run"), device="cpu").predict(["good"], ["bad"])
 
 
-@pytest.mark.parametrize("method", ["lora", "head", "full"])
+@pytest.mark.parametrize("method", ["lora", "head", "full", "bitfit"])
 def test_what_the_base_does_not_hold_is_trained_and_kept(method, folder, monkeypatch):
     path = folder / "bert" / "model.safetensors"
     state = {k: v for k, v in load_file(path).items() if "pooler" not in k}
@@ -182,11 +185,12 @@ def test_what_the_base_does_not_hold_is_trained_and_kept(method, folder, monkeyp
         assert torch.equal(second[name], trained[name])
 
 
-@pytest.mark.parametrize("method", ["lora", "head"])
+@pytest.mark.parametrize("method", ["lora", "head", "bitfit", "full"])
 def test_a_run_that_was_stopped_ends_as_if_it_never_was(method, folder, monkeypatch):
     steps = [f"train.{key}" for key in ("max_steps=9", "eval_steps=2", "save_steps=3")]
-    settings = [f"method={method}", "train.per_device_train_batch_size=16", *steps]
-    settings += ["lora.lora_dropout=0.1", "train.logging_steps=2", "train.learning_rate=0.01"]
+    steps += ["train.per_device_train_batch_size=16", "train.layer_decay=0.5"]
+    settings = [f"method={method}", "train.learning_rate=0.01", "train.logging_steps=2", *steps]
+    settings += ["lora.lora_dropout=0.1", "train.head_learning_rate=0.02"]
     whole = finetune(finetuning(*settings), Path("whole"))
     with monkeypatch.context() as patch:
         stop_at(patch, room, 5)

@@ -83,12 +83,12 @@ def test_the_loss_is_that_of_transformers_over_first_subwords(tagged, monkeypatc
 
 def test_the_methods_read_the_same_batches_in_the_same_order(tagged, monkeypatch):
     seen = []
-    for method in ("lora", "full", "head"):
+    for method in ("lora", "full", "head", "bitfit"):
         with monkeypatch.context() as patch:
             batches = record_batches(patch, ROOM)
             finetune(tagging(f"method={method}", "train.max_steps=4"), Path(method))
         seen.append(batches)
-    assert seen[0] == seen[1] == seen[2]
+    assert seen[0] == seen[1] == seen[2] == seen[3]
     assert len(seen[0]) == 4
 
 

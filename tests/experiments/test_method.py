@@ -6,6 +6,9 @@ from safetensors.torch import load_file, save_file
 from lowkey.errors import ConfigError
 from lowkey.experiments.method import make_trainable
 from lowkey.hf.bert import load_classifier
+from lowkey.models.config import EncoderConfig
+from lowkey.models.encoder import Encoder
+from lowkey.models.heads import SequenceClassifier, TokenClassifier
 
 HEAD = {"classifier.weight", "classifier.bias"}
 POOLER = {"encoder.pooler.dense.weight", "encoder.pooler.dense.bias"}
@@ -51,6 +54,51 @@ def test_lora_trains_updates_the_head_and_what_the_base_lacks(folder, pooler):
     assert config.r == 2
     assert len(said) == 1
     assert said[0].startswith("LoRA adapts 4 linear maps (query, value)")
+
+
+def test_bitfit_trains_every_bias_the_head_and_what_the_base_lacks(folder, pooler):
+    names, config, said, model = trained(folder, "method=bitfit")
+    biases = {name for name, _ in model.named_parameters() if name.endswith(".bias")}
+    assert names == biases | HEAD | (set() if pooler else POOLER)
+    assert "encoder.blocks.1.feed_forward_norm.bias" in names
+    assert config is None
+    sizes = {name: p.numel() for name, p in model.named_parameters()}
+    of_encoder = sum(sizes[name] for name in names - HEAD - (set() if pooler else POOLER))
+    trained_now = sum(sizes[name] for name in names)
+    counts = f"BitFit trains {of_encoder:,} biases, {trained_now:,} parameters with the head"
+    assert said[0].startswith(counts)
+
+
+@pytest.mark.parametrize("kind", [SequenceClassifier, TokenClassifier])
+def test_the_biases_of_a_bert_base_are_those_that_the_paper_counts(folder, kind):
+    # 12 blocks of 11 x 768 (four maps of attention, one of 4 x 768, one back, two norms), a norm of
+    # the embeddings and, for texts, the pooler: 0.09 % (Ben Zaken et al., 2022).
+    sizes = {"vocab_size": 30522, "d_model": 768, "num_layers": 12, "num_heads": 12, "d_ff": 3072}
+    with torch.device("meta"):
+        model = kind(Encoder(EncoderConfig(**sizes, pooler=kind is SequenceClassifier)), 2)
+    said = []
+    recipe = finetuning("method=bitfit")
+    make_trainable(model, recipe, folder / "bert", torch.Generator(), said.append)
+    biases = 12 * 11 * 768 + 768 + (768 if kind is SequenceClassifier else 0)
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert trainable == biases + 2 * 768 + 2
+    total = sum(p.numel() for p in model.parameters())
+    assert said == [
+        f"BitFit trains {biases:,} biases, {trainable:,} parameters with the head,"
+        f" {trainable / total:.2%} of {total:,}"
+    ]
+    if kind is SequenceClassifier:
+        assert (biases, trainable, total) == (102_912, 104_450, 109_483_778)
+
+
+def test_an_encoder_without_biases_has_nothing_for_bitfit(folder):
+    model = load_classifier(folder / "bert", 2)
+    for module in model.encoder.modules():
+        if getattr(module, "bias", None) is not None:
+            module.bias = None
+    recipe = finetuning("method=bitfit")
+    with pytest.raises(ConfigError, match=r"trains the biases, and the encoder of .* has none"):
+        make_trainable(model, recipe, folder / "bert", torch.Generator(), print)
 
 
 @pytest.mark.parametrize(

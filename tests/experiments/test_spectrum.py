@@ -55,6 +55,8 @@ def test_the_differences_of_a_full_fine_tune(base, tmp_path):
 def test_what_has_no_update_is_told(base, tmp_path):
     with pytest.raises(ConfigError, match="trained its head alone"):
         spectrum(saved(classifier(base, "head"), tmp_path / "head"))
+    with pytest.raises(ConfigError, match="trained its biases and its head alone"):
+        spectrum(saved(classifier(base, "bitfit"), tmp_path / "bitfit"))
     with pytest.raises(ConfigError, match="there is no base that it differs from"):
         spectrum(saved(translator(), tmp_path / "scratch"))
     with pytest.raises(MissingInputError, match=r"holds no lowkey\.json"):

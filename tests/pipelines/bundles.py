@@ -51,9 +51,7 @@ def classifier(base: Path, method: str, *, seed: int = 5, **changes: Any) -> Tex
     config = LoRAConfig(r=2, lora_alpha=6) if method == "lora" else None
     if config:
         inject(model, config)
-    if method == "head":
-        model.requires_grad_(False)
-        model.classifier.requires_grad_(True)
+    _train_only(model, method)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -88,9 +86,7 @@ def tagger(base: Path, method: str, *, seed: int = 5, **changes: Any) -> Tagger:
     config = LoRAConfig(r=2, lora_alpha=6) if method == "lora" else None
     if config:
         inject(model, config)
-    if method == "head":
-        model.requires_grad_(False)
-        model.classifier.requires_grad_(True)
+    _train_only(model, method)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -114,15 +110,21 @@ def answerer(base: Path, method: str, *, seed: int = 5, **changes: Any) -> Answe
     config = LoRAConfig(r=2, lora_alpha=6) if method == "lora" else None
     if config:
         inject(model, config)
-    if method == "head":
-        model.requires_grad_(False)
-        model.classifier.requires_grad_(True)
+    _train_only(model, method)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.normal_(std=0.3, generator=generator)
     return Answerer(model.eval(), TextTokenizer.load(base), Facts(**facts), lora_config=config)
+
+
+def _train_only(model: torch.nn.Module, method: str) -> None:
+    """Freezes what the methods head and bitfit leave as it is."""
+    if method in ("head", "bitfit"):
+        for name, parameter in model.named_parameters():
+            is_bias = method == "bitfit" and name.endswith(".bias")
+            parameter.requires_grad_(is_bias or name.startswith("classifier."))
 
 
 def saved(pipeline: TextClassifier | Tagger | Answerer | Translator, folder: Path) -> Path:

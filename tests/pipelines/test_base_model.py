@@ -18,7 +18,7 @@ def logits(pipeline):
     return pipeline.logits(LabelledExamples.from_texts(TEXTS, None, pipeline.tokenizer))
 
 
-@pytest.mark.parametrize("method", ["lora", "head"])
+@pytest.mark.parametrize("method", ["lora", "head", "bitfit"])
 def test_other_base_weights_are_refused_by_name(method, base, tmp_path):
     folder = saved(classifier(base, method), tmp_path / "best")
     other = write_base(tmp_path / "other", seed=9)
@@ -32,7 +32,7 @@ def test_other_base_weights_are_refused_by_name(method, base, tmp_path):
     assert message.endswith("— give the base model of the training with --base")
 
 
-@pytest.mark.parametrize("method", ["lora", "head"])
+@pytest.mark.parametrize("method", ["lora", "head", "bitfit"])
 def test_a_base_that_moved_is_found_where_the_user_says(method, base, tmp_path):
     ours = classifier(base, method)
     folder = saved(ours, tmp_path / "best")

@@ -16,7 +16,7 @@ from lowkey.pipelines.classifier import TextClassifier
 
 # transformers warns of a method that peft still calls.
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
-METHODS = pytest.mark.parametrize("method", ["lora", "full", "head"])
+METHODS = pytest.mark.parametrize("method", ["lora", "full", "head", "bitfit"])
 REGRESSION = {"kind": "regression", "task": "regress", "labels": []}
 
 

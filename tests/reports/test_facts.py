@@ -26,6 +26,7 @@ ANY_JSON = st.recursive(
     max_leaves=10,
 )
 KEYS = ["kind", "task", "method", "labels", "metrics", "counts", "samples", "environment"]
+KEYS += ["pooling", "notes", "calibration"]
 
 
 def test_all_facts_are_read() -> None:

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import pytest
 import yaml
 from reports.inert_page import PAYLOADS
 
 from lowkey.metrics.intervals import Score
-from lowkey.reports.facts import Facts
+from lowkey.reports.facts import Calibration, Facts
 from lowkey.reports.model_card import model_card
 
 FACTS = Facts(
@@ -58,6 +60,23 @@ def test_a_merged_model_is_no_adapter() -> None:
     assert "Tuned from" in body
 
 
+def test_what_the_weights_do_not_say_stands_in_the_card() -> None:
+    facts = replace(
+        FACTS,
+        pooling="mean",
+        notes=["the model has collapsed"],
+        calibration=Calibration(1.5, 0.2, 0.1, 300, [0.25]),
+    )
+    _, body = parts(model_card(facts, name="x"))
+    assert "The model has collapsed" in body
+    assert "The classifier reads the mean of the last hidden states of a text" in body
+    assert "Divide the logits by 1.5 for probabilities" in body
+    assert "labels hold\\: positive from 0.25 on. Fitted on 300 validation rows." in body
+    for plain in (FACTS, replace(FACTS, pooling="auto")):
+        _, body = parts(model_card(plain, name="x"))
+        assert not any(word in body for word in ("Divide", "classifier reads", "collapsed"))
+
+
 def test_a_bundle_without_facts_has_a_card_too() -> None:
     header, body = parts(model_card(Facts(), name="x"))
     assert header == {"library_name": "lowkey"}
@@ -69,7 +88,10 @@ def test_foreign_text_stays_text(payload: str) -> None:
     facts = Facts(
         kind="classification",
         base_model=payload,
-        labels=[payload],
+        labels=[payload, payload],
+        notes=[payload],
+        pooling=payload,
+        calibration=Calibration(1.5, 0.2, 0.1, 300, [0.25, 0.5]),
         metrics={payload: Score(0.5, 0.4, 0.6, 9)},
     )
     card = model_card(facts, name=payload)

@@ -83,6 +83,25 @@ def test_a_whole_run_is_reported(tmp_path: Path) -> None:
     assert problems(render_report(report)) == []
 
 
+def test_calibration_and_notes_are_shown(tmp_path: Path) -> None:
+    run = fill(tmp_path)
+    file = run.best / "lowkey.json"
+    found = {"temperature": 1.7, "error_before": 0.2, "error_after": 0.05, "rows": 1234}
+    facts = json.loads(file.read_text()) | {
+        "labels": ["insult", "threat"],
+        "pooling": "max",
+        "notes": ["the model has collapsed"],
+        "calibration": found | {"thresholds": [0.25, 0.625]},
+    }
+    file.write_text(json.dumps(facts))
+    page = render_report(run_report(run))
+    for words in ("collapsed", "1,234 validation rows", "1.7", "insult", "0.625", "Pooling", "max"):
+        assert words in page
+    plain = render_report(run_report(fill(tmp_path / "plain")))
+    assert "validation rows" not in plain
+    assert "Pooling" not in plain
+
+
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_hostile_runs_stay_text(tmp_path: Path, payload: str) -> None:
     word = payload.replace("\ud800", "")  # JSON files with half a pair are refused at the door

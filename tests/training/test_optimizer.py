@@ -8,6 +8,7 @@ from lowkey.lora.config import LoRAConfig
 from lowkey.lora.inject import inject
 from lowkey.training.optimizer import build_optimizer, optimizer_tensors, restore_optimizer
 from lowkey.training.parameters import restore_parameters, trainable_parameters
+from lowkey.training.rates import rates_by_ending
 from lowkey.training.resume import Trained
 
 
@@ -33,13 +34,15 @@ def test_biases_and_norms_do_not_decay():
 
 def test_a_factor_of_the_rate_holds_for_the_names_it_is_for():
     model = ToyModel()
-    optimizer = build_optimizer(model, config(), {"up.weight": 16.0, "up.bias": 2.0})
+    optimizer = build_optimizer(
+        model, config(), rates_by_ending({"up.weight": 16.0, "up.bias": 2.0})
+    )
     rates = {p: group["lr"] for group in optimizer.param_groups for p in group["params"]}
     usual = config().learning_rate
     found = {name: rates[p] / usual for name, p in parameters(model).items() if rates[p] != usual}
     assert found == {"up.weight": 16.0, "up.bias": 2.0}
     # The first step of Adam is as long as the rate, whatever the gradient.
-    trained = Trained.of(model, config(), {"up.weight": 16.0})
+    trained = Trained.of(model, config(), rates_by_ending({"up.weight": 16.0}))
     before = {name: p.detach().clone() for name, p in trained.parameters.items()}
     for parameter in trained.parameters.values():
         parameter.grad = torch.ones_like(parameter)
@@ -59,7 +62,7 @@ def test_lora_plus_gives_a_and_b_the_rates_that_peft_gives_them():
     inject(ours, options)
     theirs = get_peft_model(nn.Sequential(nn.Linear(4, 3)), LoraConfig(target_modules=["0"]))
     optimizers = (
-        build_optimizer(ours, config(), options.rates),
+        build_optimizer(ours, config(), rates_by_ending(options.rates)),
         create_loraplus_optimizer(
             theirs, torch.optim.AdamW, lr=config().learning_rate, loraplus_lr_ratio=16
         ),

@@ -11,6 +11,7 @@ from lowkey.config import load_recipe
 from lowkey.data.answer_places import check_answers
 from lowkey.data.config import DataConfig
 from lowkey.data.existing_tokenizer import existing_tokenizer
+from lowkey.data.label_sets import LabelSets, label_set_map
 from lowkey.data.labels import LabelMap
 from lowkey.data.parallel_files import parallel_names
 from lowkey.data.places import FORMATS
@@ -19,6 +20,7 @@ from lowkey.data.sources import read_rows
 from lowkey.data.tags import tag_ids, tag_map
 from lowkey.errors import ConfigError
 from lowkey.experiments.config import FinetuneRecipe, TranslationRecipe
+from lowkey.experiments.encoder_config import refuse_calibration, refuse_unbalanced
 from lowkey.experiments.task import choose_task, columns_for
 from lowkey.files import MIB
 from lowkey.hf.config import read_config
@@ -60,14 +62,31 @@ def open_recipe(
     folder = RunFolder(run)
     if resume or folder.exists():
         RunFolder.find(run, resume=resume)
-    file = file or folder.config_file
+    recipe = load_recipe_of(cls, file or folder.config_file, settings)
+    _refuse_what_is_not_there(recipe)
+    return recipe
+
+
+def load_recipe_of(cls: type[R], file: Path, settings: Sequence[str]) -> R:
+    """Reads a recipe, and tells one that is for the other verb.
+
+    Args:
+        cls: Which recipe it must be.
+        file: The recipe.
+        settings: Overrides of the form ``a.b=value``.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        ConfigError: If the recipe is wrong or meant for the other verb.
+        MissingInputError: If the file is not there.
+    """
     try:
-        recipe = load_recipe(cls, file, settings)
+        return load_recipe(cls, file, settings)
     except ConfigError:
         _refuse_other_kind(cls, file)
         raise
-    _refuse_what_is_not_there(recipe)
-    return recipe
 
 
 def _refuse_other_kind(cls: type[R], file: Path) -> None:
@@ -98,6 +117,9 @@ def _refuse_what_is_not_there(recipe: FinetuneRecipe | TranslationRecipe) -> Non
         return
     splits = _read_quick(recipe.data, columns_for(recipe.task))
     task = choose_task(recipe.task, splits["train"]).task if "train" in splits else "regress"
+    if "train" in splits:
+        refuse_unbalanced(task, recipe.train)
+        refuse_calibration(task, recipe.calibrate)
     if task == "answer":
         for rows in splits.values():
             check_answers(rows)
@@ -105,7 +127,11 @@ def _refuse_what_is_not_there(recipe: FinetuneRecipe | TranslationRecipe) -> Non
         tags = tag_map(splits["train"], recipe.data.labels)
         for rows in splits.values():
             tag_ids(rows, tags)
-    elif task != "regress":
+    elif task == "multilabel":
+        labels = label_set_map(splits["train"], recipe.data.labels)
+        for rows in splits.values():
+            LabelSets.from_rows(rows, labels)
+    elif task not in ("regress", "mlm"):
         labels = LabelMap.from_rows(splits["train"], recipe.data.labels)
         for rows in splits.values():
             labels.ids(rows)

@@ -9,6 +9,7 @@ from lowkey.errors import DataError
 if TYPE_CHECKING:
     from lowkey.cli.texts import Input
     from lowkey.pipelines.classifier import TextClassifier
+    from lowkey.pipelines.mask_filler import MaskFiller
 
 
 def labelled(
@@ -36,6 +37,25 @@ def labelled(
             print(note, file=sys.stderr)
         done += len(portion)
         yield model.answers(model.logits(examples))
+
+
+def filled(
+    model: "MaskFiller", portions: Iterator[list["Input"]]
+) -> Iterator[list[dict[str, Any]]]:
+    """Fills the masks in texts.
+
+    Args:
+        model: The model.
+        portions: The texts.
+
+    Yields:
+        The answers to a portion.
+
+    Raises:
+        DataError: If a text has no mask, is longer than the model reads, or comes with another.
+    """
+    for portion in portions:
+        yield model.predict([one.text for one in portion], _second_texts(portion))
 
 
 def _second_texts(portion: "Sequence[Input]") -> list[str] | None:

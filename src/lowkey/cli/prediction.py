@@ -71,7 +71,7 @@ def predict(
     seed: Seed = None,
     settings: DecodeSettings = None,
 ) -> None:
-    """Label texts, tag their words, answer questions or translate, in their order."""
+    """Label texts, tag words, answer questions, fill masks or translate, in their order."""
     _refuse_both_or_neither(texts, file)
     changes = {"num_beams": num_beams, "max_length": max_length, "length_penalty": length_penalty}
     changes |= {"sample": sample or None, "temperature": temperature, "seed": seed}
@@ -145,10 +145,11 @@ def _answers(
     inputs = chain([first], inputs)
     from lowkey.cli.answering import answered
     from lowkey.cli.counter import Counter
-    from lowkey.cli.labelling import labelled
+    from lowkey.cli.labelling import filled, labelled
     from lowkey.cli.tagging import tagged
     from lowkey.pipelines.answerer import Answerer
     from lowkey.pipelines.load import load
+    from lowkey.pipelines.mask_filler import MaskFiller
     from lowkey.pipelines.tagger import Tagger
     from lowkey.pipelines.translator import Translator
 
@@ -159,6 +160,8 @@ def _answers(
         return tagged(model, inputs)
     if isinstance(model, Translator):
         return wishes.answers(model, inputs, decoding or model.decoding, Counter())
+    if isinstance(model, MaskFiller):
+        return filled(model, inputs)
     return labelled(model, inputs)
 
 
@@ -177,6 +180,9 @@ def _in_words(answer: dict[str, Any]) -> str:
         return f"{escaped(answer['answer'] or NO_ANSWER)}  {answer['score']:.3f}"
     if "label" in answer:
         return f"{escaped(answer['label'])}  {answer['scores'][answer['label']]:.3f}"
+    if "labels" in answer:
+        named = (f"{escaped(name)} {answer['scores'][name]:.3f}" for name in answer["labels"])
+        return ", ".join(named) or "(none)"
     if "text" not in answer:
         return f"{answer['score']:.4g}"
     return "\n".join(

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import lowkey
-from lowkey.cli import low_rank, prediction, results, starting, training
+from lowkey.cli import explaining, low_rank, prediction, results, starting, training
 from lowkey.cli.failures import report_failure, show_warning
 
 _HELP = """Train a Transformer you can read; adapt BERT and know what it cost.
@@ -33,6 +33,10 @@ VERBS: dict[str, dict[Callable[..., None], list[str]]] = {
         starting.demo: ["lowkey demo", "lowkey demo --budget quick --track wandb"],
         starting.init: ["lowkey init classify", "lowkey init translate --out de-en.yaml"],
         starting.convert: ["lowkey convert downloads/opus-mt-de-en models/opus-mt-de-en"],
+        explaining.explain: [
+            "lowkey explain defaults",
+            "lowkey explain defaults --config classify.yaml",
+        ],
         starting.env: [],
     },
     "Train": {

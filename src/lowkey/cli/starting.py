@@ -13,7 +13,7 @@ import typer
 
 from lowkey.errors import ConfigError
 
-_FINETUNED = ("classify", "tag", "answer", "sentiment")
+_FINETUNED = ("classify", "tag", "answer", "mlm", "sentiment")
 _LIBRARIES = ("torch", "tokenizers", "datasets", "safetensors", "tensorboard", "wandb")
 
 
@@ -23,6 +23,7 @@ class RecipeName(Enum):
     CLASSIFY = "classify"
     TAG = "tag"
     ANSWER = "answer"
+    MLM = "mlm"
     TRANSLATE = "translate"
     PRONOUNCE = "pronounce"
     SENTIMENT = "sentiment"
@@ -62,8 +63,8 @@ def init(
         RecipeName,
         typer.Argument(
             metavar="NAME",
-            help="classify, tag, answer, translate, pronounce, sentiment; or a toy: reverse, copy,"
-            " dates.",
+            help="classify, tag, answer, mlm, translate, pronounce, sentiment;"
+            " or a toy: reverse, copy, dates.",
         ),
     ],
     out: Annotated[

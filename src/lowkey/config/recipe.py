@@ -97,6 +97,26 @@ def _checked(cls: type[C], document: YamlDocument, file: str, set_by: Sequence[s
         raise first_problem(error, cls, document, file, set_by) from None
 
 
+def given_values(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Reads what a recipe and the command line say themselves, without any default.
+
+    Args:
+        path: The YAML file.
+        overrides: Settings of the form ``a.b=value``.
+
+    Returns:
+        The values as they were written, not checked.
+
+    Raises:
+        MissingInputError: If the file is not there or cannot be read.
+        ConfigError: If it is not YAML of keys and values, or an override is wrong.
+    """
+    document = read_yaml(path)
+    for override in overrides:
+        _apply(document, override)
+    return document.data
+
+
 def dump_recipe(config: Config) -> str:
     """Writes settings as a recipe; reading it again gives equal settings.
 

@@ -1,7 +1,7 @@
 """What may stand in a cell of each standard column."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 LISTS = ("alternatives", "tokens", "tags", "answers.text", "answers.answer_start")
@@ -67,6 +67,19 @@ def as_list(value: Any) -> Any:
     return [value] if isinstance(value, str | int) else value
 
 
+def first_of_other_kind(values: Sequence[Any]) -> int | None:
+    """Finds the first cell that is a list where those before it are none, or the other way round.
+
+    Args:
+        values: The cells of a column.
+
+    Returns:
+        Its position; None if all cells are lists, or none is.
+    """
+    kinds = [isinstance(value, list) for value in values]
+    return kinds.index(not kinds[0]) if len(set(kinds)) > 1 else None
+
+
 def _is_text(value: Any) -> bool:
     """Says whether a value is a text that can be written as UTF-8 (no lone surrogates)."""
     if not isinstance(value, str):
@@ -96,17 +109,22 @@ def _is_label(value: Any) -> bool:
     )
 
 
-def _is_list_of_tags(value: Any) -> bool:
+def _is_list_of_labels(value: Any) -> bool:
     """Says whether a value is a list of labels none of which is blank."""
     return isinstance(value, list) and all(_is_label(one) and not is_empty(one) for one in value)
 
 
+def _is_label_or_list(value: Any) -> bool:
+    """Says whether a value is a label, or a list of them."""
+    return _is_list_of_labels(value) or _is_label(value)
+
+
 _TEXT = Kind(_is_text, "a text")
 _KINDS = {
-    "label": Kind(_is_label, "a text or a number"),
+    "label": Kind(_is_label_or_list, "a text, a number or a list of such labels"),
     "alternatives": Kind(_is_list_of_texts, "a list of texts"),
     "tokens": Kind(_is_list_of_words, "a list of words, none of them empty"),
-    "tags": Kind(_is_list_of_tags, "a list of tags, none of them empty"),
+    "tags": Kind(_is_list_of_labels, "a list of tags, none of them empty"),
     "answers.text": Kind(_is_list_of_words, "a list of texts, none of them empty"),
     "answers.answer_start": Kind(_is_list_of_starts, "a list of whole numbers from 0"),
 }

@@ -24,12 +24,12 @@ that overlap, or refuses them."""
 class DataConfig(Config):
     """Where the data is and how its files are to be read.
 
-    A source is a file (.jsonl, .json, .csv, .tsv, .conll, .parquet, or .gz around any of them but
-    the last), two text files whose lines belong together, named as ``corpus/train.{en,de}`` with
-    the sources first, a folder with one file per split or written by ``datasets``, a Hub name
-    ``owner/name``, ``owner/name:config`` or ``owner/name:config@split``, ``package:NAME/FILE`` for
-    a file inside an installed Python package, or a toy task that code makes: ``toy:reverse``,
-    ``toy:copy`` or ``toy:dates``.
+    A source is a file (.jsonl, .json, .csv, .tsv, .conll, .txt with one text a line, .parquet, or
+    .gz around any of them but the last), two text files whose lines belong together, named as
+    ``corpus/train.{en,de}`` with the sources first, a folder with one file per split or written by
+    ``datasets``, a Hub name ``owner/name``, ``owner/name:config`` or ``owner/name:config@split``,
+    ``package:NAME/FILE`` for a file inside an installed Python package, or a toy task that code
+    makes: ``toy:reverse``, ``toy:copy`` or ``toy:dates``.
     """
 
     train: str | None = Field(default=None, description="Source of the training rows.")
@@ -41,7 +41,7 @@ class DataConfig(Config):
         default={},
         description="Our column name to the file's, such as {text: sentence}; a.b is b inside a.",
     )
-    format: Literal["auto", "jsonl", "json", "csv", "tsv", "conll", "parquet"] = Field(
+    format: Literal["auto", "jsonl", "json", "csv", "tsv", "conll", "txt", "parquet"] = Field(
         default="auto", description="Format of the files; auto goes by the ending of the name."
     )
     encoding: str = Field(default="utf-8", description="Encoding of text files, such as cp1252.")
@@ -129,6 +129,29 @@ class DataConfig(Config):
         if twice:
             raise ValueError(f'lists "{twice[0]}" twice')
         return labels
+
+
+class MaskingConfig(Config):
+    """Which tokens of raw text a model has to guess, and what it sees in their place.
+
+    Attributes:
+        mlm_probability: Share of the tokens of each text that are guessed.
+        mask_replace_prob: Share of these in whose place the mask stands.
+        random_replace_prob: Share in whose place a random token stands; the rest stay as they are.
+    """
+
+    mlm_probability: float = Field(default=0.15, gt=0, le=1)
+    mask_replace_prob: float = Field(default=0.8, ge=0, le=1)
+    random_replace_prob: float = Field(default=0.1, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _shares_of_one(self) -> "MaskingConfig":
+        if self.mask_replace_prob + self.random_replace_prob > 1 + 1e-9:
+            raise ValueError(
+                "random_replace_prob and mask_replace_prob are more than 1 together"
+                " — lower one of them"
+            )
+        return self
 
 
 class TokenizerConfig(Config):

@@ -5,35 +5,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64, Integer, Shaped, UInt8
+from jaxtyping import Float32, Int64, Shaped, UInt8
 from torch import Tensor
 
 from lowkey.data.flat import FlatSequences
+from lowkey.data.label_sets import LabelSets
+from lowkey.data.labelled_batch import LabelledBatch
 from lowkey.data.labels import LabelMap, label_numbers
 from lowkey.data.rows import Rows
 from lowkey.data.tokenizer import TextTokenizer
 from lowkey.data.windows import WHOLE, Fit, fit_to_length
 from lowkey.nn.layout import SequenceLayout
 
-
-@dataclass(frozen=True, eq=False)
-class LabelledBatch:
-    """Some examples as the model takes them.
-
-    Attributes:
-        input_ids: The token ids of all sentences, end to end.
-        layout: Where each sentence lies.
-        segment_ids: Which text of its pair each token belongs to; None for single texts.
-        labels: The class of each example or, for regression, its number; None without labels.
-        owners: Where long texts are read in windows, the example that each sentence is of, from 0;
-            None if each sentence is an example.
-    """
-
-    input_ids: Integer[Tensor, " tokens"]
-    layout: SequenceLayout
-    segment_ids: Integer[Tensor, " tokens"] | None
-    labels: Integer[Tensor, " examples"] | Float[Tensor, " examples"] | None
-    owners: Integer[Tensor, " sentences"] | None = None
+Truth = Int64[np.ndarray, " examples"] | Float32[np.ndarray, " examples"] | LabelSets
+"""The id of the class of each example; its number, for regression; or its labels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +28,7 @@ class LabelledExamples:
     Attributes:
         tokens: The token ids of each example, or of each of its windows, example after example.
         segments: For pairs, 0 or 1 for each token; it has the shape of ``tokens``.
-        labels: The label of each example, or None.
+        labels: The label, or the labels, of each example; None without any.
         num_truncated: How many examples were cut to the greatest length.
         windows: Where long texts are read in windows, how many each example has; else None.
         whole: How many tokens each example has as it stands; None if that was not kept.
@@ -52,7 +37,7 @@ class LabelledExamples:
 
     tokens: FlatSequences
     segments: UInt8[np.ndarray, " tokens"] | None
-    labels: Int64[np.ndarray, " examples"] | Float32[np.ndarray, " examples"] | None
+    labels: Truth | None
     num_truncated: int
     windows: Int64[np.ndarray, " examples"] | None = None
     whole: Int64[np.ndarray, " examples"] | None = None
@@ -65,6 +50,7 @@ class LabelledExamples:
         tokenizer: TextTokenizer,
         labels: LabelMap | None,
         *,
+        sets: bool = False,
         fit: Fit = WHOLE,
     ) -> "LabelledExamples":
         """Tokenizes rows with ``text``, ``label`` and perhaps ``text_pair``.
@@ -73,16 +59,21 @@ class LabelledExamples:
             rows: The rows.
             tokenizer: The tokenizer of the model.
             labels: The classes, decided from the training rows; None for regression.
+            sets: Whether each row has a list of labels.
             fit: How many tokens the model reads at once, and what becomes of longer texts.
 
         Returns:
             The examples, in the order of the rows.
 
         Raises:
-            DataError: If a label is none of the classes, or for regression no number, or if a text
-                is too long and is to be refused.
+            DataError: If a label is none of the classes, or for regression no number; if rows have
+                a list of labels and are to have one, or the other way round; or if a text is too
+                long and is to be refused.
         """
-        values = label_numbers(rows) if labels is None else labels.ids(rows)
+        if labels is None:
+            values: Truth = label_numbers(rows)
+        else:
+            values = LabelSets.from_rows(rows, labels) if sets else labels.ids(rows)
         pairs = rows.column("text_pair") if "text_pair" in rows.columns else None
         return cls.from_texts(
             rows.column("text"),
@@ -101,7 +92,7 @@ class LabelledExamples:
         pairs: Sequence[str] | None,
         tokenizer: TextTokenizer,
         *,
-        labels: Int64[np.ndarray, " examples"] | Float32[np.ndarray, " examples"] | None = None,
+        labels: Truth | None = None,
         fit: Fit = WHOLE,
         places: Sequence[str] | None = None,
         fix: str = "shorten it",
@@ -112,7 +103,7 @@ class LabelledExamples:
             texts: The texts.
             pairs: A second text for each, if they come in pairs.
             tokenizer: The tokenizer of the model.
-            labels: The id of the class of each or, for regression, its number.
+            labels: What is true of each, if that is known.
             fit: How many tokens the model reads at once, and what becomes of longer texts.
             places: How messages call each text; None counts them from 1.
             fix: What to do about a text that is refused, for the message.

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from lowkey.data.label_lists import holds_lists, refuse_lists
 from lowkey.data.rows import Rows
 from lowkey.errors import DataError, did_you_mean, shown
 
@@ -23,7 +24,7 @@ _NUMBER = re.compile(r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?
 class TaskChoice(NamedTuple):
     """A task and the reason for it, to be printed."""
 
-    task: Literal["classify", "pair", "regress", "tag", "answer"]
+    task: Literal["classify", "pair", "multilabel", "regress", "tag", "answer", "mlm"]
     reason: str
 
 
@@ -34,10 +35,15 @@ def detect_task(rows: Rows) -> TaskChoice:
         rows: Training rows with ``text`` and ``label``.
 
     Returns:
-        ``regress`` for decimal labels, or for integers with more than 20 different values that
-        are more than 2 % of the rows; else ``pair`` if there is a ``text_pair``, else
-        ``classify``; with a reason of one line.
+        ``multilabel`` for lists of labels; ``regress`` for decimal labels, or for integers with
+        more than 20 different values that are more than 2 % of the rows; else ``pair`` if there is
+        a ``text_pair``, else ``classify``; with a reason of one line.
     """
+    if holds_lists(rows):
+        different = {label_name(value) for values in rows.column("label") for value in values}
+        return TaskChoice(
+            "multilabel", f"each row has a list of labels, {len(different)} different ones"
+        )
     names = {label_name(value) for value in rows.column("label")}
     found = f"{len(names)} different labels"
     if all(map(_WHOLE.fullmatch, names)):
@@ -88,8 +94,10 @@ def label_numbers(rows: Rows) -> Float32[np.ndarray, " rows"]:
         The numbers, in the precision in which they are learned.
 
     Raises:
-        DataError: If a label is not a finite number in decimal notation.
+        DataError: If the rows have lists of labels, or a label is not a finite number in decimal
+            notation.
     """
+    refuse_lists(rows)
     numbers = np.empty(len(rows), dtype=np.float32)
     for i, value in enumerate(rows.column("label")):
         name = label_name(value)
@@ -129,8 +137,10 @@ class LabelMap:
             The map.
 
         Raises:
-            DataError: If all rows have the same label, or if nearly every row has its own.
+            DataError: If the rows have lists of labels, if all rows have the same label, or if
+                nearly every row has its own.
         """
+        refuse_lists(rows)
         counts = Counter(map(label_name, rows.column("label")))
         if len(counts) == 1:
             raise _one_label(rows, next(iter(counts)))
@@ -154,8 +164,9 @@ class LabelMap:
             An id from 0 for each row.
 
         Raises:
-            DataError: If a label is not among the classes.
+            DataError: If the rows have lists of labels, or a label is not among the classes.
         """
+        refuse_lists(rows)
         ids = [self.find(label_name(value)) for value in rows.column("label")]
         if -1 in ids:
             row = ids.index(-1)

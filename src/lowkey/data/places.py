@@ -9,7 +9,7 @@ from typing import NamedTuple
 from lowkey.data.parallel_files import parallel_names
 from lowkey.errors import DataError, MissingInputError, did_you_mean
 
-FORMATS = ("jsonl", "json", "csv", "tsv", "conll", "parquet")
+FORMATS = ("jsonl", "json", "csv", "tsv", "conll", "txt", "parquet")
 _SPLIT_NAMES = {
     "train": ("train",),
     "validation": ("validation", "valid", "dev"),

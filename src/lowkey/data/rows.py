@@ -7,34 +7,28 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, overload
 
-from lowkey.data.cells import COUPLES, MAY_BE_EMPTY, as_list, is_empty, kind_of
+from lowkey.data.cells import (
+    COUPLES,
+    MAY_BE_EMPTY,
+    as_list,
+    first_of_other_kind,
+    is_empty,
+    kind_of,
+)
 from lowkey.data.config import DataConfig
+from lowkey.data.missing_column import missing_column
 from lowkey.data.table import Table
-from lowkey.errors import DataError, did_you_mean, shown
+from lowkey.errors import DataError, shown
 
 COMPANIONS = {"text": "text_pair", "source": "alternatives"}
 """Columns that are read too, where a file has them, when the column before them is needed."""
 
 _HASHED_AT_ONCE = 10_000
-_USUAL_NAMES = {
-    "text": ("sentence", "sentence1", "review", "content", "premise", "question1", "question"),
-    "text_pair": ("sentence2", "hypothesis", "question2", "answer"),
-    "label": ("labels", "class", "category", "sentiment", "target", "score", "rating", "stars"),
-    "source": ("src", "input", "word", "text"),
-    "target": ("tgt", "output", "pronunciation", "translation"),
-    "alternatives": (),
-    "tokens": ("words", "tokenized_text", "token", "form"),
-    "tags": ("ner_tags", "pos_tags", "upos", "xpos", "chunk_tags", "labels", "tag"),
-    "question": ("query",),
-    "context": ("passage", "paragraph", "document", "article", "text"),
-    "answers.text": ("answer.text", "answer_text", "answers", "answer"),
-    "answers.answer_start": ("answer.answer_start", "answer_start", "start"),
-}
 
 
 @dataclass(frozen=True)
 class Rows(Sequence[dict[str, Any]]):
-    """Rows with standard columns only: texts, a text or number for ``label``, lists for ``tokens``.
+    """Rows with standard columns only: texts, lists of ``tokens``, a label or a list of labels.
 
     Attributes:
         place: The source as messages name it.
@@ -143,9 +137,11 @@ def select_rows(
     companions = [COMPANIONS[name] for name in required if name in COMPANIONS]
     wanted = dict.fromkeys([*required, *companions])
     names = {name: config.columns.get(name, name) for name in wanted}
+    if "label" in names and names["label"] not in table.names and table.has_lists("labels"):
+        names["label"] = "labels"
     for name in wanted:
         if names[name] not in table.names and (name in required or name in config.columns):
-            raise _missing_column(table, name, names[name], required)
+            raise missing_column(table, name, names[name], required)
     names = {name: theirs for name, theirs in names.items() if theirs in table.names}
     rows = Rows(
         place=table.place,
@@ -164,35 +160,10 @@ def select_rows(
     return rows
 
 
-def _missing_column(table: Table, name: str, theirs: str, required: Sequence[str]) -> DataError:
-    """Says which columns there are and how to name the one that was meant."""
-    fix = "name it with data.columns: {" + name + ": ...}"
-    taken = {column for column in required if column in table.names}
-    free = [column for column in table.names if column not in taken]
-    lowered = {column.lower(): column for column in reversed(free)}
-    usual = next((lowered[known] for known in _USUAL_NAMES[name] if known in lowered), None)
-    meant = usual or did_you_mean(theirs, free) or (free[0] if len(free) == 1 else None)
-    sides = [column for column in free if "." in column]
-    if meant:
-        fix = "set data.columns: {" + f"{name}: {meant}" + "}"
-    elif name in ("source", "target") and len(sides) > 1:
-        fix = "name both sides, such as data.columns: "
-        fix += "{" + f"source: {sides[0]}, target: {sides[1]}" + "}"
-    if name == "text" and {"tokens", "tags"} <= set(table.names):
-        fix = "set task: tag to learn a tag for each word"
-    if name == "text" and {"question", "context"} <= set(table.names):
-        fix = "set task: answer to learn to find answers"
-    mapped = "" if theirs == name else f" (data.columns maps {name} to it)"
-    columns = ", ".join(table.names[:20]) + (", ..." if len(table.names) > 20 else "")
-    return DataError(
-        f'{table.place} has no column "{theirs}"{mapped}; its columns are: {columns}', fix=fix
-    )
-
-
 def _without_empty(rows: Rows, policy: str, at_least: str) -> Rows:
-    """Refuses or drops the rows in which a column is empty that may not be."""
+    """Refuses or drops rows with an empty column; lists, and what may be empty, are kept."""
     empty = {
-        name: [i for i, value in enumerate(column) if is_empty(value)]
+        name: [i for i, v in enumerate(column) if is_empty(v) and not (name == "label" and v == [])]
         for name, column in rows.values.items()
         if name not in MAY_BE_EMPTY
     }
@@ -224,6 +195,12 @@ def _checked(rows: Rows, name: str) -> list[Any]:
                 f'"{rows.source_names[name]}" must be {kind.name}, got {shown(value)}',
                 where=rows.where(i, name),
             )
+    if name == "label" and (odd := first_of_other_kind(values)) is not None:
+        raise DataError(
+            f'"{rows.source_names[name]}" is {shown(values[odd])}, but {shown(values[0])} above',
+            where=rows.where(odd, name),
+            fix="write a list of labels in every row, or in none",
+        )
     return values
 
 

@@ -16,6 +16,7 @@ from lowkey.data.rows import Rows, select_rows
 from lowkey.data.squad_rows import parse_squad
 from lowkey.data.table import Table
 from lowkey.data.text_files import read_data_text
+from lowkey.data.text_rows import parse_text
 from lowkey.data.toys import PREFIX, toy_table
 from lowkey.errors import ConfigError, DataError, MissingInputError
 
@@ -105,8 +106,8 @@ def refuse_tables(source: str, paths: tuple[Path, Path], config: DataConfig, key
         ConfigError: If a format is set, or one of the names ends in that of a table.
     """
     for path in paths:
-        if config.format != "auto" or format_of(path):
-            kind = format_of(path) if config.format == "auto" else config.format
+        kind = format_of(path) if config.format == "auto" else config.format
+        if kind not in (None, "txt"):
             raise ConfigError(
                 f"{source} names two files of one text a line, but {path} is read as {kind}",
                 where=key,
@@ -117,6 +118,8 @@ def refuse_tables(source: str, paths: tuple[Path, Path], config: DataConfig, key
 def _read_file(path: Path, config: DataConfig, required: Sequence[str]) -> Table:
     """Reads a file by the parser of its format."""
     kind = format_of(path) if config.format == "auto" else config.format
+    if config.format == "auto" and kind == "txt" and tuple(required) != ("text",):
+        kind = None  # where more than texts is needed, it may be a table under any name
     if kind is None:
         fix = f"set data.format to one of {', '.join(FORMATS)}"
         raise DataError("the ending of the name tells no format", where=str(path), fix=fix)
@@ -129,6 +132,7 @@ def _read_file(path: Path, config: DataConfig, required: Sequence[str]) -> Table
         expected = {
             "jsonl": f"one JSON object per line with {quoted}",
             "json": f"a JSON array of objects with {quoted}",
+            "txt": "one text per line",
             "conll": "a word and its tag on each line, and a blank line behind each sentence",
         }.get(kind, f"a line that names the columns {quoted}, then one row per line")
         raise DataError(f"{path} {size}", fix=f"expected {expected}")
@@ -138,6 +142,8 @@ def _read_file(path: Path, config: DataConfig, required: Sequence[str]) -> Table
         return parse_squad(text, str(path)) or parse_json_array(text, str(path))
     if kind == "conll":
         return parse_conll(text, str(path))
+    if kind == "txt":
+        return parse_text(text, str(path))
     delimiter = config.delimiter or ("\t" if kind == "tsv" else ",")
     return parse_delimited(
         text, str(path), delimiter=delimiter, quotes=config.quotes, num_columns=len(required)

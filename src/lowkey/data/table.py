@@ -37,6 +37,17 @@ class Table:
             return self.lines
         return range(self.first, self.first + self.num_rows)
 
+    def has_lists(self, name: str) -> bool:
+        """Says whether there is a column whose cells hold lists.
+
+        Args:
+            name: Its name.
+
+        Returns:
+            Whether it is there and holds any.
+        """
+        return name in self.names and any(isinstance(cell, list) for cell in self.column(name))
+
 
 def table_of_records(place: str, records: Sequence[dict[str, Any]], lines: Sequence[int]) -> Table:
     """Builds the table of rows that were read one by one.

@@ -13,7 +13,9 @@ from lowkey.data.flat import FlatSequences
 from lowkey.data.frames import FRAMES, Frame, pair_frame
 from lowkey.data.tokenizer_files import TOKENIZER_FILE, native_errors, open_tokenizer
 from lowkey.errors import DataError
-from lowkey.files import write_text
+from lowkey.files import write_json, write_text
+
+_PADDING = ("[PAD]", "<pad>")
 
 _TEXTS_AT_ONCE = 256
 
@@ -128,6 +130,23 @@ class TextTokenizer:
             )
             document = copy.to_str(pretty=True)
         write_text(folder / TOKENIZER_FILE, document)
+
+    def save_settings(self, folder: Path) -> None:
+        """Writes ``tokenizer_config.json``, so that transformers reads the tokenizer as it is.
+
+        Args:
+            folder: An existing folder.
+
+        Raises:
+            CannotWriteError: If it cannot be written.
+        """
+        # Left to itself, transformers takes the tokenizer of a BERT for one that lower-cases.
+        settings = {"tokenizer_class": "PreTrainedTokenizerFast"}
+        tokens = self.tokens(range(self.vocab_size))
+        for padding in _PADDING:
+            if padding in tokens:
+                settings["pad_token"] = padding
+        write_json(folder / "tokenizer_config.json", settings)
 
     def encode(
         self,

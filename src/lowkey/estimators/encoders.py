@@ -21,7 +21,7 @@ class EncoderEstimator(Estimator):
 
     Args:
         model: The encoder: a Hugging Face folder, a Hub name, or ``package:NAME/FOLDER``.
-        method: "lora", "full" or "head".
+        method: "lora", "full", "head" or "bitfit".
         r: Rank of the updates, for the method lora.
         lora_alpha: The updates are scaled by ``lora_alpha / r``.
         target_modules: A preset (all-linear, attention, feed-forward, qv) or names of linear maps.

@@ -165,9 +165,7 @@ class Translator(Estimator):
         return values | {
             "model.size": self.size,
             "model.norm": "pre",
-            "tokenizer.source": kind,
-            "tokenizer.target": kind,
-            "tokenizer.joint": self.joint,
+            "tokenizer": {"source": kind, "target": dict(kind), "joint": self.joint},
             "train.learning_rate": 1e-3 if self.learning_rate is None else self.learning_rate,
             "train.warmup_steps": 0.05,
             "train.adam_beta2": 0.98,

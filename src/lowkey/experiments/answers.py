@@ -1,29 +1,34 @@
 """What systems make of labelled rows, and how good that is by every metric of their kind."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from lowkey.data.flat import FlatSequences
+from lowkey.data.label_sets import LabelSets
 from lowkey.data.labels import label_name, label_numbers
 from lowkey.data.rows import Rows
 from lowkey.errors import DataError
 from lowkey.experiments.task import columns_for
 from lowkey.metrics.classification import accuracy_of, f1_macro_of
+from lowkey.metrics.masked import masked_measures
 from lowkey.metrics.measure import Measure
+from lowkey.metrics.multilabel import multilabel_measures
 from lowkey.metrics.regression import mse_of, pearson_of, spearman_of
 from lowkey.metrics.squad import squad_measures
 from lowkey.metrics.tagging import tag_measures
 from lowkey.pipelines.answerer import Answerer
 from lowkey.pipelines.bundle import Facts
 from lowkey.pipelines.load import AnyPipeline
+from lowkey.pipelines.mask_filler import MaskFiller
 from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.text_scores import allowed_targets, text_measures
 from lowkey.pipelines.translator import Translator
 
 # By which metric rows are shown on which two systems differ most.
-_BY_ROW = ("chrf", "token_error_rate", "entity_f1", "f1", "accuracy", "mse")
+_BY_ROW = ("chrf", "token_error_rate", "entity_f1", "nll", "f1_micro", "f1", "accuracy", "mse")
 
 
 @dataclass(frozen=True)
@@ -32,12 +37,21 @@ class Answers:
 
     Attributes:
         name: The system as messages name it: a run, a baseline, or any other.
-        outputs: A text or the name of a class for each row; a number for a regression; the tags of
-            its words, None where there is none, for a tagger; a text, or None, for a question.
+        outputs: A text or the name of a class for each row; a number for a regression; the names
+            of any number of labels; the tags of its words, None where there is none, for a tagger;
+            a text, or None, for a question; for a masked-language model what ``MaskFiller.counts``
+            says of the text.
+        scores: How sure it is of each label of each row, where rows have any number of them.
     """
 
     name: str
-    outputs: Sequence[str | None] | Sequence[float] | Sequence[Sequence[str | None]]
+    outputs: (
+        Sequence[str | None]
+        | Sequence[float]
+        | Sequence[Sequence[str | None]]
+        | Sequence[Sequence[float]]
+    )
+    scores: Sequence[Mapping[str, float]] | None = None
 
 
 def columns_of(facts: Facts) -> tuple[str, ...]:
@@ -47,7 +61,7 @@ def columns_of(facts: Facts) -> tuple[str, ...]:
         facts: What the model is.
 
     Returns:
-        The columns it reads, and those of the truth.
+        The columns it reads, and those of the truth where the text is not its own.
     """
     if facts.kind == "translation":
         return "source", "target"
@@ -74,10 +88,13 @@ def answers_of(name: str, pipeline: AnyPipeline, rows: Rows) -> Answers:
         return Answers(name, pipeline.tags(pipeline.examples(rows)))
     if isinstance(pipeline, Answerer):
         return Answers(name, pipeline.texts(pipeline.examples(rows)))
-    logits = pipeline.logits(pipeline.examples(rows))
-    if pipeline.labels is None:
-        return Answers(name, logits[:, 0].tolist())
-    return Answers(name, [pipeline.labels.names[i] for i in logits.argmax(1)])
+    if isinstance(pipeline, MaskFiller):
+        return Answers(name, pipeline.counts(pipeline.examples(rows)).tolist())
+    logits, decision = pipeline.logits(pipeline.examples(rows)), pipeline.decision
+    scores = None
+    if pipeline.facts.kind == "multilabel":
+        scores = [dict(zip(pipeline.facts.labels, row, strict=True)) for row in logits.tolist()]
+    return Answers(name, decision.outputs(logits), scores)
 
 
 def measures_of(
@@ -88,7 +105,8 @@ def measures_of(
     Args:
         systems: What each made of the rows.
         rows: The rows, with the truth.
-        kind: "translation", "classification", "regression", "tagging" or "answering".
+        kind: "translation", "classification", "multilabel", "regression", "tagging", "answering"
+            or "fill-mask".
         tasks: For translations "words", "text" or both: which metrics.
 
     Returns:
@@ -114,6 +132,10 @@ def measures_of(
         return tag_measures(outputs, truth * len(systems))
     if kind == "answering":
         return squad_measures(outputs, list(rows.column("answers.text")) * len(systems))
+    if kind == "multilabel":
+        return _of_label_sets(systems, outputs, rows)
+    if kind == "fill-mask":
+        return masked_measures(np.array(outputs))
     if kind == "regression":
         numbers = np.tile(label_numbers(rows), len(systems))
         found = [of(np.array(outputs), numbers) for of in (mse_of, pearson_of, spearman_of)]
@@ -121,6 +143,25 @@ def measures_of(
         names = [label_name(value) for value in rows.column("label")] * len(systems)
         found = [of(outputs, names) for of in (accuracy_of, f1_macro_of)]
     return {measure.name: measure for measure in found}
+
+
+def _of_label_sets(
+    systems: Sequence[Answers], outputs: Sequence[Sequence[str]], rows: Rows
+) -> dict[str, Measure]:
+    """Lays names out in tables, one column for each label that anybody knows."""
+    truth = [[label_name(value) for value in values] for values in rows.column("label")]
+    scores = [row for system in systems for row in system.scores or ()]
+    known = {name for labels in (*truth, *outputs, *scores) for name in labels}
+    column = {name: i for i, name in enumerate(sorted(known))}
+
+    def table(sets: Sequence[Sequence[str]]) -> np.ndarray:
+        ids = FlatSequences.of([[column[name] for name in names] for names in sets])
+        return LabelSets(ids, len(column)).table
+
+    sure = None
+    if len(scores) == len(outputs):
+        sure = np.array([[row.get(name, -np.inf) for name in column] for row in scores])
+    return multilabel_measures(table(outputs), table(truth * len(systems)), sure)
 
 
 def telling(measures: dict[str, Measure]) -> Measure:

@@ -7,10 +7,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lowkey.data.labelled import LabelledBatch
+from lowkey.data.labelled import LabelledExamples
+from lowkey.data.labelled_batch import LabelledBatch
 from lowkey.data.pairs import encode_sources, flat_batch
 from lowkey.data.questions import QuestionBatch
 from lowkey.data.tagged import TaggedBatch
+from lowkey.data.windows import Fit
 from lowkey.decoding.greedy import greedy
 from lowkey.decoding.rules import Ban
 from lowkey.errors import ConfigError, DataError
@@ -20,6 +22,7 @@ from lowkey.pipelines.answerer import Answerer
 from lowkey.pipelines.classifier import TextClassifier
 from lowkey.pipelines.load import AnyPipeline
 from lowkey.pipelines.long_texts import fit_texts
+from lowkey.pipelines.mask_filler import MaskFiller
 from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.translator import Translator
 from lowkey.reports.attention import attention_maps, collect_attention
@@ -66,6 +69,13 @@ def attention_of(
             if pair is not None:
                 raise ConfigError("a tagger reads one text", where="--pair", fix="leave it out")
             return _of_encoder(pipeline, pipeline.examples_of([text]).batch([0], pipeline.device))
+        if isinstance(pipeline, MaskFiller):
+            if pair is not None:
+                what = "a masked-language model reads one text"
+                raise ConfigError(what, where="--pair", fix="leave it out")
+            fit = Fit(pipeline.facts.max_length, "truncate", None)
+            alone = LabelledExamples.from_texts([text], None, pipeline.tokenizer, fit=fit)
+            return _of_encoder(pipeline, alone.batch([0], pipeline.device))
         if isinstance(pipeline, Answerer):
             if pair is None:
                 raise ConfigError("a question needs a context", where="--pair", fix="give it there")
@@ -122,7 +132,7 @@ def _unless_none(kept: list[AttentionMap], where: str, wanted: str | int) -> lis
 
 
 def _of_encoder(
-    pipeline: TextClassifier | Tagger | Answerer,
+    pipeline: TextClassifier | Tagger | Answerer | MaskFiller,
     batch: LabelledBatch | TaggedBatch | QuestionBatch,
 ) -> list[AttentionMap]:
     # What stands on the encoder looks at nothing.

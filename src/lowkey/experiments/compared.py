@@ -107,8 +107,8 @@ def _apart(systems: Sequence[Answers], rows: Rows, measure: Measure, shown: int)
     distance = np.nan_to_num(scores.max(axis=0) - scores.min(axis=0))
     order = np.argsort(-distance, kind="stable")[:NUM_ROWS_SHOWN].tolist()
     columns = (("source", "target"), ("tokens", "tags"), ("question", "answers.text"))
-    columns += (("text", "label"),)
-    source, truth = next(pair for pair in columns if pair[0] in rows.columns)
+    columns += (("text", "label"), ("text", "text"))
+    source, truth = next(pair for pair in columns if set(pair) <= set(rows.columns))
     return {
         "metric": measure.name,
         "rows": [

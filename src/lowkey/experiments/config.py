@@ -5,8 +5,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from lowkey.config import Config
-from lowkey.data.config import DataConfig, TokenizerConfig
+from lowkey.data.config import DataConfig, MaskingConfig, TokenizerConfig
 from lowkey.decoding.config import DecodeConfig
+from lowkey.experiments.defaults import defaults_for, filled_in
+from lowkey.experiments.encoder_config import BaseModel, EncoderTraining, refuse_impossible
 from lowkey.experiments.streaming import refuse_endless
 from lowkey.lora.config import LoRAConfig
 from lowkey.models.sizes import TransformerSizes
@@ -14,15 +16,7 @@ from lowkey.tracking.config import TrackerName
 from lowkey.training.config import TrainConfig
 
 Task = Literal["auto", "classify", "pair", "multilabel", "regress", "tag", "answer", "mlm"]
-Method = Literal["lora", "full", "head"]
-
-TASKS_TO_COME = ("multilabel", "mlm")
-"""Tasks that a recipe may name already and that no version can train yet."""
-
-LEARNING_RATES: dict[str, float] = {"lora": 5e-4, "full": 5e-5, "head": 1e-2}
-"""What each method trains with, on weights that are trained already, where the recipe does not say:
-LoRA wants about ten times the rate of full fine-tuning (Schulman et al., "LoRA Without Regret",
-2025)."""
+Method = Literal["lora", "full", "head", "bitfit"]
 
 
 class Tokenizers(Config):
@@ -100,10 +94,9 @@ class TranslationRecipe(Config):
         if not isinstance(values, dict) or values.get("start_from") is None:
             return values
         values = {"method": "full", **values}
-        rate, train = LEARNING_RATES.get(str(values["method"])), values.get("train", {})
-        if rate is not None and isinstance(train, dict):
-            values["train"] = {"learning_rate": rate, **train}
-        return values
+        # Of what is known of encoders, the rates hold here too: the weights are trained already.
+        rate = defaults_for(str(values["method"]), "translate").get("train.learning_rate")
+        return filled_in(values, [rate] if rate else [])
 
     @model_validator(mode="after")
     def _start_fits_method(self) -> "TranslationRecipe":
@@ -121,6 +114,11 @@ class TranslationRecipe(Config):
     @model_validator(mode="after")
     def _data_is_named(self) -> "TranslationRecipe":
         refuse_missing_data(self.data)
+        for key in ("head_learning_rate", "layer_decay"):
+            if getattr(self.train, key) not in (None, 1.0):
+                raise ValueError(
+                    f"train.{key} is for encoders, with lowkey finetune — leave it out"
+                )
         if self.data.streaming:
             refuse_endless(self.data, self.train)
         has_limit = self.start_from is not None or self.model.positions == "learned"
@@ -140,29 +138,22 @@ class TranslationRecipe(Config):
         return self
 
 
-class BaseModel(Config):
-    """The pretrained encoder.
-
-    Attributes:
-        path: A Hugging Face model folder, a Hub name, or ``package:NAME/FOLDER`` for a folder
-            inside an installed Python package.
-    """
-
-    path: str
-
-
 class FinetuneRecipe(Config):
     """What ``lowkey finetune`` reads: a pretrained encoder on the user's task.
 
     Attributes:
         task: What to learn; auto looks at the columns of texts and prints its choice, "tag" learns
-            a tag for each word, and "answer" to find the answers to questions in texts.
-        method: "lora" trains low-rank updates and the head, "full" everything, "head" the head.
+            a tag for each word, "answer" to find the answers to questions in texts, and "mlm" the
+            tokens that are masked in raw text.
+        method: "lora" trains low-rank updates and the head, "full" everything, "head" the head,
+            "bitfit" all biases and the head (Ben Zaken et al., 2022).
         data: Where the rows are.
         model: The pretrained encoder.
         lora: How to adapt it, for the method lora.
-        train: How to train; ``learning_rate`` is 5e-4 for lora, 5e-5 for full and 1e-2 for head
-            where the recipe does not say.
+        mlm: Which tokens are masked, for the task mlm.
+        train: How to train; what the recipe does not say, ``lowkey.experiments.defaults`` does.
+        calibrate: Whether a temperature, and thresholds where labels are yes or no, are fitted on
+            the validation rows when the training is over.
         track: Where numbers go; jsonl always.
     """
 
@@ -171,23 +162,18 @@ class FinetuneRecipe(Config):
     data: DataConfig
     model: BaseModel
     lora: LoRAConfig = LoRAConfig()
-    train: TrainConfig = TrainConfig()
+    mlm: MaskingConfig = MaskingConfig()
+    train: EncoderTraining = EncoderTraining()
+    calibrate: bool = False
     track: list[TrackerName] = Field(default=["jsonl", "tensorboard"])
 
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_finetuning(cls, values: Any) -> Any:
-        if isinstance(values, dict) and isinstance(values.get("train", {}), dict):
-            rate = LEARNING_RATES.get(str(values.get("method", "lora")))
-            train = dict(values.get("train", {}))
-            if rate is not None:
-                train.setdefault("learning_rate", rate)
-            if "batch_tokens" not in train:
-                # Small batches, by examples: LoRA loses more than full fine-tuning when they grow.
-                train.setdefault("per_device_train_batch_size", 32)
-            train.setdefault("warmup_steps", 0.06)
-            values = {**values, "train": train}
-        return values
+        if not isinstance(values, dict):
+            return values
+        method, task = str(values.get("method", "lora")), str(values.get("task", "auto"))
+        return filled_in(values, defaults_for(method, task).values())
 
     @model_validator(mode="after")
     def _possible(self) -> "FinetuneRecipe":
@@ -202,25 +188,11 @@ class FinetuneRecipe(Config):
                 "data.memory_map is for lowkey train; lowkey finetune holds its rows in memory"
                 " — leave it at auto"
             )
-        if self.data.truncate:
+        refuse_impossible(self.task, self.data, self.model)
+        if self.model.pooling != "auto" and (self.method, self.lora.bias) == ("lora", "all"):
             raise ValueError(
-                "data.truncate is for lowkey train; lowkey finetune has data.long_texts"
-                " — set data.long_texts: truncate"
-            )
-        if self.task == "tag" and self.data.long_texts == "window":
-            raise ValueError(
-                "data.long_texts is window, but sentences to tag are read whole"
-                " — set it to error or truncate"
-            )
-        if self.task == "answer" and self.data.long_texts == "truncate":
-            raise ValueError(
-                "data.long_texts is truncate, but an answer may stand in what is cut off"
-                " — set it to window or error"
-            )
-        if self.task in TASKS_TO_COME:
-            raise ValueError(
-                f"task {self.task} is not there yet — this version trains classify, pair,"
-                " regress, tag and answer; or leave it at auto"
+                f"lora.bias all takes in the head's, which with model.pooling {self.model.pooling}"
+                " stands outside the adapter — set it to lora_only"
             )
         return self
 

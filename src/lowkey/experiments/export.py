@@ -17,7 +17,9 @@ from lowkey.files import staged_folder, write_text
 from lowkey.lora.inject import adapters, merge_all, unmerge_all
 from lowkey.pipelines.answerer import Answerer
 from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.head import HEAD_FILE
 from lowkey.pipelines.load import load
+from lowkey.pipelines.mask_filler import MaskFiller
 from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.translator import Translator
 from lowkey.reports.facts import facts_from
@@ -56,6 +58,13 @@ def export(run: Path, *, format: Format, out: Path, base: str | None = None) -> 
             fix="use --format merged",
         )
     adapted = adapters(pipeline.model)
+    pooling = pipeline.facts.pooling
+    if pooling != "auto" and (format == "merged" or not adapted):
+        raise ConfigError(
+            f"{run} was trained with model.pooling: {pooling}, for which transformers has no class",
+            where="--format",
+            fix="use --format peft for the encoder's part" if adapted else "open it with lowkey",
+        )
     if format == "peft" and not adapted:
         raise ConfigError(
             f"{run} was trained by the method {pipeline.facts.method} and has no adapter",
@@ -88,13 +97,19 @@ def _export_translator(pipeline: Translator, format: Format, out: Path) -> str:
     return f"{out}: {said}"
 
 
-def _write_adapter(pipeline: TextClassifier | Tagger | Answerer, folder: Path) -> str:
+def _write_adapter(pipeline: TextClassifier | Tagger | Answerer | MaskFiller, folder: Path) -> str:
     pipeline.save_adapter(folder)
     count, base = len(adapters(pipeline.model)), pipeline.facts.base_model or ""
-    return f"a PEFT adapter of {count} modules for {base}"
+    said = f"a PEFT adapter of {count} modules for {base}"
+    if pipeline.facts.pooling != "auto":
+        said += (
+            f"; model.pooling: {pipeline.facts.pooling} is none of peft's tasks, so that it adapts"
+            f" the encoder alone (FEATURE_EXTRACTION) and {HEAD_FILE} holds the head"
+        )
+    return said
 
 
-def _write_merged(pipeline: TextClassifier | Tagger | Answerer, folder: Path) -> str:
+def _write_merged(pipeline: TextClassifier | Tagger | Answerer | MaskFiller, folder: Path) -> str:
     """Merges in fp32, from the original base, and measures what the merging changed."""
     texts = [str(sample["source"]) for sample in pipeline.facts.samples] or ["a", "b c"]
     logits = _logits_of(pipeline, texts)
@@ -110,9 +125,12 @@ def _write_merged(pipeline: TextClassifier | Tagger | Answerer, folder: Path) ->
 
 
 def _logits_of(
-    pipeline: TextClassifier | Tagger | Answerer, texts: Sequence[str]
+    pipeline: TextClassifier | Tagger | Answerer | MaskFiller, texts: Sequence[str]
 ) -> Callable[[], np.ndarray]:
     """Tokenizes some texts once, to compute their logits as often as wanted."""
+    if isinstance(pipeline, MaskFiller):
+        masked = pipeline.examples_of(texts)
+        return lambda: pipeline.logits(masked)
     if isinstance(pipeline, Tagger):
         sentences = pipeline.examples_of(texts)
         return lambda: pipeline.logits(sentences)

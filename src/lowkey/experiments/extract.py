@@ -25,7 +25,8 @@ from lowkey.models.transformer import Transformer
 from lowkey.pipelines.answerer import Answerer
 from lowkey.pipelines.bundle import FACTS_FILE, Facts
 from lowkey.pipelines.classifier import TextClassifier
-from lowkey.pipelines.load import AnyPipeline, load
+from lowkey.pipelines.load import load
+from lowkey.pipelines.mask_filler import MaskFiller
 from lowkey.pipelines.published import read_facts
 from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.translator import Translator
@@ -66,7 +67,8 @@ def extract(
 
     Raises:
         ConfigError: If the two are of different shapes or the same, if tuned is no full
-            fine-tune, if there is no such rank or target, or if the folder holds something.
+            fine-tune, or one whose head no adapter holds, if there is no such rank or target, or
+            if the folder holds something.
         DataError: If tuned was trained from another base.
         LowkeyError: If a model is not usable, or the folder cannot be written.
     """
@@ -88,6 +90,7 @@ def extract(
             save_adapter(pair.base, stage, lora_config=config, base_name=name, family=family)
         else:
             pipeline = load(tuned, device=device)
+            assert not isinstance(pipeline, MaskFiller), "refused before"
             before = score_before(tuned, pipeline) if score else Before()
             new = _facts_of(facts, base, base_folder)
             adapted = _adapted(pipeline, pair, config, new)
@@ -110,12 +113,23 @@ def extract(
 
 
 def _refuse_no_fine_tune(tuned: Path, facts: Facts | None, base: str, base_folder: Path) -> None:
-    """Refuses a tuned model that has an adapter, no other linear maps, or another base."""
+    """Refuses what has an adapter, a head that none can hold, the same maps, or another base."""
     if facts is None or facts.method == "published":
         return
+    if facts.kind == "fill-mask":
+        raise ConfigError(
+            f"{tuned} is a masked-language model, whose head an adapter cannot hold",
+            fix=f"lowkey spectrum {tuned} shows what its weights differ by",
+        )
     if facts.method == "lora":
         fix = f"lowkey rerank {tuned} --rank 8 makes a smaller one of it"
         raise ConfigError(f"{tuned} is an adapter already", fix=fix)
+    if facts.pooling != "auto":
+        raise ConfigError(
+            f"{tuned} was trained with model.pooling: {facts.pooling}, whose head stands in no"
+            " adapter",
+            fix="train with method: lora",
+        )
     refuse_without_base(tuned, facts)
     found = base_identity(base_folder)["sha256"]
     if facts.base_sha256 is not None and found != facts.base_sha256:
@@ -202,11 +216,11 @@ def _facts_of(facts: Facts, base: str, base_folder: Path) -> Facts:
 
 
 def _adapted(
-    pipeline: AnyPipeline,
+    pipeline: TextClassifier | Tagger | Answerer | Translator,
     pair: TunedPair,
     config: LoRAConfig,
     facts: Facts,
-) -> AnyPipeline:
+) -> TextClassifier | Tagger | Answerer | Translator:
     """The adapted base, with the tokenizers of the tuned model."""
     if isinstance(pipeline, Translator):
         assert isinstance(pair.base, Transformer), "a translator is one"

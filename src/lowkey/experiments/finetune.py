@@ -1,8 +1,8 @@
-"""Fine-tunes a pretrained encoder on texts, words or questions: by LoRA, fully, or its head alone.
+"""Fine-tunes a pretrained encoder: by LoRA, fully, or by its biases or its head alone.
 
     rows -> task -> base model -> method -> train -> reload the best -> score -> report
 
-The three methods share everything but one ``if``: data, order, batches, loop and scoring. Only so
+The methods share everything but one ``if``: data, order, batches, loop and scoring. Only so
 is a comparison between them one of methods.
 """
 
@@ -13,38 +13,40 @@ from typing import Any
 from torch import nn
 
 from lowkey import runtime
-from lowkey.data.config import LongTexts
+from lowkey.data.label_sets import label_set_map
 from lowkey.data.labels import LabelMap, TaskChoice, label_numbers
 from lowkey.data.pair_tokenizer import refuse_other_size
 from lowkey.data.tags import tag_map
 from lowkey.data.tokenizer import TextTokenizer
 from lowkey.errors import ConfigError
+from lowkey.experiments.aftercare import care_for
 from lowkey.experiments.config import FinetuneRecipe
+from lowkey.experiments.encoder_config import refuse_calibration, refuse_unbalanced
 from lowkey.experiments.learners import Learner, TagLearner, learner_of
-from lowkey.experiments.method import make_trainable
+from lowkey.experiments.mask_learner import MaskLearner
+from lowkey.experiments.method import make_trainable, parts_to_begin
+from lowkey.experiments.rates import finetuning_rates
 from lowkey.experiments.samples import label_samples
 from lowkey.experiments.session import Session, environment, open_session
 from lowkey.experiments.span_learner import SpanLearner
 from lowkey.experiments.splits import Splits, read_splits
-from lowkey.experiments.task import choose_task, columns_for
+from lowkey.experiments.task import KINDS, LONG_TEXTS, choose_task, columns_for
 from lowkey.experiments.verification import save_with_probe, verified
 from lowkey.hf.hub import resolve_model
 from lowkey.hf.model_folder import base_identity
 from lowkey.models.encoder import Encoder
-from lowkey.models.heads import TokenClassifier
-from lowkey.models.span_head import SpanClassifier
 from lowkey.pipelines.answerer import Answerer
 from lowkey.pipelines.bundle import Facts, as_metrics, folder_bytes
 from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.mask_filler import MaskFiller
 from lowkey.pipelines.tagger import Tagger
 from lowkey.run_folder import RunFolder
 from lowkey.training.course import Course
 from lowkey.training.progress import Progress, progress_for
+from lowkey.training.rates import RateOf, rate_lines
 from lowkey.training.trainer import FitResult, Trainer
 
-_KINDS: dict[str, Any] = {"tag": "tagging", "answer": "answering", "regress": "regression"}
-# Where the recipe does not say: a tag for each word, or an answer wherever it stands, is wanted.
-_LONG_TEXTS: dict[str, LongTexts] = {"tag": "error", "answer": "window"}
+_PIPELINES: dict[str, Any] = {"tag": Tagger, "answer": Answerer, "mlm": MaskFiller}
 
 
 def finetune(
@@ -70,8 +72,10 @@ def finetune(
     runtime.set_threads(recipe.train.threads)
     splits = read_splits(recipe.data, columns_for(recipe.task), recipe.train.seed, progress.note)
     choice = choose_task(recipe.task, splits.given)
+    refuse_unbalanced(choice.task, recipe.train)
+    refuse_calibration(choice.task, recipe.calibrate)
     progress.note(f"task: {choice.task} ({choice.reason})")
-    learner = _prepare(recipe, splits, choice, progress.note)
+    learner, rate_of = _prepare(recipe, splits, choice, progress.note)
     Course(recipe.train, learner)  # an impossible schedule is refused before anything is written
     inputs = {**splits.hashes, "model.path": learner.classifier.facts.base_sha256 or ""}
     with open_session(recipe, out, progress, inputs, resume=resume) as session:
@@ -82,8 +86,10 @@ def finetune(
             tracker=session.tracker,
             progress=session.progress,
             save_best=lambda folder, _: save_with_probe(learner.classifier, splits, folder),
-            rates=recipe.lora.rates,
+            rate_of=rate_of,
         )
+        for line in rate_lines(trainer.trained.parameters, rate_of, recipe.train.learning_rate):
+            progress.note(line)
         fit = trainer.fit(resume=resume)
         facts = _conclude(recipe, splits, learner, fit, session)
         session.finish(facts)
@@ -92,35 +98,39 @@ def finetune(
 
 def _prepare(
     recipe: FinetuneRecipe, splits: Splits, choice: TaskChoice, say: Callable[[str], None]
-) -> Learner | TagLearner | SpanLearner:
+) -> tuple[Learner | TagLearner | SpanLearner | MaskLearner, RateOf]:
     """Loads the base, tokenizes, and makes the model trainable in the way of the method."""
     base = resolve_model(recipe.model.path, key="model.path")
     labels = _labels(recipe, splits, choice)
-    kind = {"tag": Tagger, "answer": Answerer}.get(choice.task, TextClassifier)
+    kind = _PIPELINES.get(choice.task, TextClassifier)
     device = runtime.resolve_device(recipe.train.device)
     dtype = runtime.resolve_precision(recipe.train.precision, device)
     generator = runtime.generator(recipe.train.seed, "weights")
-    model = kind.load_model(base, len(labels) if labels else 1, generator=generator)
+    options = {} if kind is not TextClassifier else {"pooling": recipe.model.pooling}
+    num_labels = len(labels) if labels else 1
+    model = kind.load_model(base, num_labels, generator=generator, **options)
     if choice.task == "regress":
         # From the mean on, the head has only differences to learn, whatever the scale.
         nn.init.constant_(model.classifier.bias, float(label_numbers(splits.train).mean()))
     max_length = _max_length(recipe.data.max_length, model.encoder, recipe.model.path)
     lora_config = make_trainable(model, recipe, base, generator, say)
+    rate_of = finetuning_rates(model, model.encoder, parts_to_begin(model, base), recipe)
     for parameter in model.parameters():
         if not parameter.requires_grad:
             # Frozen weights lose nothing by being kept in the precision they are used in.
             parameter.data = parameter.data.to(dtype)
     local = Path(recipe.model.path).expanduser()
     facts = Facts(
-        kind=_KINDS.get(choice.task, "classification"),
+        kind=KINDS[choice.task],
         task=choice.task,
         method=recipe.method,
-        pairs="text_pair" in splits.train.columns,
+        pairs=choice.task != "mlm" and "text_pair" in splits.train.columns,
         labels=list(labels.names) if labels else [],
         max_length=max_length,
-        long_texts=recipe.data.long_texts or _LONG_TEXTS.get(choice.task, "truncate"),
+        long_texts=recipe.data.long_texts or LONG_TEXTS.get(choice.task, "truncate"),
         stride=recipe.data.stride,
         max_answer_length=recipe.data.max_answer_length,
+        pooling=recipe.model.pooling,
         base_model=str(local.resolve()) if local.exists() else recipe.model.path,
         base_sha256=base_identity(base)["sha256"],
         environment=environment(device, dtype),
@@ -128,19 +138,15 @@ def _prepare(
     tokenizer = TextTokenizer.load(base)
     refuse_other_size(tokenizer, model.encoder.config.vocab_size, str(base), spare=True)
     model.compute_in(dtype)
-    rest = tokenizer, facts, device, lora_config
-    if isinstance(model, SpanClassifier):
-        return learner_of(Answerer(model, *rest), splits, recipe, say)
-    if isinstance(model, TokenClassifier):
-        return learner_of(Tagger(model, *rest), splits, recipe, say)
-    return learner_of(TextClassifier(model, *rest), splits, recipe, say)
+    pipeline = kind(model, tokenizer, facts, device, lora_config)
+    return learner_of(pipeline, splits, recipe, say), rate_of
 
 
 def _labels(recipe: FinetuneRecipe, splits: Splits, choice: TaskChoice) -> LabelMap | None:
     """Decides the classes, or the tags, from all training rows; other tasks have none."""
-    if choice.task in ("regress", "answer"):
+    if choice.task in ("regress", "answer", "mlm"):
         return None
-    found = tag_map if choice.task == "tag" else LabelMap.from_rows
+    found = {"tag": tag_map, "multilabel": label_set_map}.get(choice.task, LabelMap.from_rows)
     return found(splits.given, recipe.data.labels)
 
 
@@ -157,7 +163,7 @@ def _max_length(wanted: int | None, encoder: Encoder, path: str) -> int:
 def _conclude(
     recipe: FinetuneRecipe,
     splits: Splits,
-    learner: Learner | TagLearner | SpanLearner,
+    learner: Learner | TagLearner | SpanLearner | MaskLearner,
     fit: FitResult,
     session: Session,
 ) -> Facts:
@@ -166,10 +172,18 @@ def _conclude(
     kind, device = type(learner.classifier), learner.classifier.device
     reloaded = kind.load(best, base=recipe.model.path, device=device)
     name, rows = splits.scored
+    notes: list[str] = []
+    if isinstance(learner, Learner) and isinstance(reloaded, TextClassifier):
+        notes = care_for(
+            learner, reloaded, recipe, steps=fit.step, scored=name, say=session.progress.note
+        )
+    for note in notes:
+        session.progress.warn(note)
     scores = reloaded.score_rows(rows)
     session.tracker.log(fit.step, {f"{name}/{k}": score.value for k, score in scores.items()})
     trainable = sum(p.numel() for p in learner.model.parameters() if p.requires_grad)
-    head = sum(p.numel() for module in reloaded.model.head for p in module.parameters())
+    of_head = [p for module in learner.classifier.model.head for p in module.parameters()]
+    head = sum(p.numel() for p in of_head if p.requires_grad)
     counts = {
         "parameters": sum(p.numel() for p in learner.model.parameters()),
         "trainable_parameters": trainable,
@@ -181,12 +195,13 @@ def _conclude(
         "train_rows": len(splits.train),
         f"{name}_rows": len(rows),
     }
-    # Those of the best step: a threshold is chosen anew at every evaluation.
+    # Those of the best step: a threshold is chosen anew at every evaluation, and calibration adds.
     facts = reloaded.facts.model_copy(
         update={
             "metrics": as_metrics(scores),
             "counts": {**counts, "disk_bytes": folder_bytes(best)},
             "samples": label_samples(reloaded, rows),
+            "notes": notes,
         }
     )
     facts.write(best)

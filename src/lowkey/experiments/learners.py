@@ -3,21 +3,29 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch.nn.functional as F
+import numpy as np
 from torch import nn
 
+from lowkey.data.label_sets import LabelSets
 from lowkey.data.labelled import LabelledExamples
+from lowkey.data.sampling import balanced_sample
 from lowkey.data.tagged import TaggedExamples
 from lowkey.errors import DataError
+from lowkey.experiments.balance import counts_of, is_skewed, note_on_skew
 from lowkey.experiments.config import FinetuneRecipe
+from lowkey.experiments.mask_learner import MaskLearner
 from lowkey.experiments.span_learner import SpanLearner
 from lowkey.experiments.splits import Splits, plan_epoch
+from lowkey.experiments.text_losses import text_loss
 from lowkey.metrics.entities import entities, marks_entities
 from lowkey.nn.ragged import mean_of_groups
 from lowkey.pipelines.answerer import Answerer
 from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.mask_filler import MaskFiller
 from lowkey.pipelines.tagger import Tagger
 from lowkey.training.objective import StepLoss
+
+_USUAL_METRICS = {"regression": "mse", "classification": "f1_macro", "multilabel": "f1_micro"}
 
 
 @dataclass
@@ -37,11 +45,27 @@ class Learner:
     recipe: FinetuneRecipe
 
     def __post_init__(self) -> None:
-        """Says what is trained, and by which metric two evaluations are compared."""
+        """Says what is trained, and by which metric two evaluations are compared.
+
+        Raises:
+            DataError: If that metric is undefined for want of labels.
+        """
         self.model: nn.Module = self.classifier.model
-        regression = self.classifier.labels is None
-        self.metric_for_best = "mse" if regression else "f1_macro"
-        self.greater_is_better = not regression
+        kind, train = self.classifier.facts.kind, self.recipe.train
+        self.metric_for_best = _USUAL_METRICS[kind]
+        self.greater_is_better = kind != "regression"
+        given = self.train.labels
+        assert given is not None, "training examples have labels"
+        self.counts = counts_of(given, len(self.classifier.facts.labels))
+        if self.counts is not None and is_skewed(self.counts):
+            self.metric_for_best = "f1_macro"
+        self.loss_of = text_loss(given, train, self.counts)
+        truth = self.validation.labels
+        if isinstance(truth, LabelSets) and not len(truth.ids.values):
+            raise DataError(
+                f"no validation row has a label, so that {self.metric_for_best} is undefined",
+                fix="give other rows for data.validation",
+            )
 
     def epoch(self, epoch: int) -> Sequence[Sequence[int]]:
         """Plans the batches of an epoch, the same for every method.
@@ -52,10 +76,17 @@ class Learner:
         Returns:
             The examples of each batch.
         """
-        return plan_epoch(self.train.lengths, self.recipe.train, epoch)
+        train, lengths = self.recipe.train, self.train.lengths
+        if train.sampling == "uniform":
+            return plan_epoch(lengths, train, epoch)
+        classes = self.train.labels
+        assert isinstance(classes, np.ndarray), "each text has a class"
+        drawn = balanced_sample(classes, seed=train.seed, epoch=epoch)
+        plan = plan_epoch(lengths[drawn], train, epoch)
+        return plan.numbered(lambda places: drawn[places].tolist())
 
     def loss(self, ids: Sequence[int]) -> StepLoss:
-        """Computes cross-entropy over the labels, or the squared error of a regression.
+        """Computes cross-entropy over the classes or of each label, or a squared error.
 
         Args:
             ids: The examples.
@@ -69,13 +100,7 @@ class Learner:
             logits = mean_of_groups(logits, batch.owners, len(ids))
         labels = batch.labels
         assert labels is not None, "training examples have labels"
-        sums: dict[str, float] = {}
-        if self.classifier.labels is None:
-            loss = F.mse_loss(logits[:, 0], labels, reduction="sum")
-        else:
-            smoothing = self.recipe.train.label_smoothing_factor
-            loss = F.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
-            sums["accuracy"] = float((logits.argmax(1) == labels).sum())
+        loss, sums = self.loss_of(logits, labels)
         return StepLoss(loss, len(ids), batch.layout.num_tokens, sums)
 
     def evaluate(self) -> dict[str, float]:
@@ -84,8 +109,11 @@ class Learner:
         Returns:
             The metrics of the task.
         """
-        scores = self.classifier.score(self.validation)
-        return {name: score.value for name, score in scores.items()}
+        truth = self.validation.labels
+        assert truth is not None, "validation examples have labels"
+        logits = self.classifier.logits(self.validation)
+        measures = self.classifier.decision.measures(logits, truth)
+        return {name: measure.plain() for name, measure in measures.items()}
 
 
 @dataclass
@@ -116,8 +144,11 @@ class TagLearner:
         self.metric_for_best = "entity_f1" if spans else "f1_macro"
         self.greater_is_better = True
         chosen = self.recipe.train.metric_for_best_model or self.metric_for_best
-        tags = self.validation.tags
+        tags, given = self.validation.tags, self.train.tags
         assert tags is not None, "validation sentences have tags"
+        assert given is not None, "training sentences have tags"
+        counts = np.bincount(given.values, minlength=len(names))
+        self.loss_of = text_loss(given.values.astype(np.int64), self.recipe.train, counts)
         if spans and chosen != "accuracy" and not entities([names[i] for i in tags.values]):
             raise DataError(
                 f"no validation sentence holds an entity, so that {chosen} is undefined",
@@ -148,9 +179,7 @@ class TagLearner:
         logits = self.model(batch.input_ids, batch.layout, batch.first)
         tags = batch.tags
         assert tags is not None, "training sentences have tags"
-        smoothing = self.recipe.train.label_smoothing_factor
-        loss = F.cross_entropy(logits, tags, reduction="sum", label_smoothing=smoothing)
-        sums = {"accuracy": float((logits.argmax(1) == tags).sum())}
+        loss, sums = self.loss_of(logits, tags)
         return StepLoss(loss, len(tags), batch.layout.num_tokens, sums)
 
     def evaluate(self) -> dict[str, float]:
@@ -164,11 +193,11 @@ class TagLearner:
 
 
 def learner_of(
-    pipeline: TextClassifier | Tagger | Answerer,
+    pipeline: TextClassifier | Tagger | Answerer | MaskFiller,
     splits: Splits,
     recipe: FinetuneRecipe,
     say: Callable[[str], None],
-) -> Learner | TagLearner | SpanLearner:
+) -> Learner | TagLearner | SpanLearner | MaskLearner:
     """Tokenizes the rows of a task and says what of them is not read.
 
     Args:
@@ -199,8 +228,19 @@ def learner_of(
             for note in part.notes(name, pipeline.facts.max_answer_length):
                 say(note)
         return SpanLearner(pipeline, asked["train"], asked["validation"], recipe)
+    if isinstance(pipeline, MaskFiller):
+        texts = {name: pipeline.examples(part) for name, part in rows.items()}
+        for name, part in texts.items():
+            for note in part.notes(name, pipeline.facts.max_length or 0):
+                say(note)
+        train = pipeline.examples(splits.train, recipe.mlm)
+        return MaskLearner(pipeline, train, texts["validation"], recipe)
     labelled = {name: pipeline.examples(part) for name, part in rows.items()}
+    learner = Learner(pipeline, labelled["train"], labelled["validation"], recipe)
+    if learner.counts is not None and is_skewed(learner.counts):
+        names, metric, count = pipeline.facts.labels, learner.metric_for_best, len(splits.train)
+        say(note_on_skew(names, learner.counts, count, recipe.train, metric))
     for name, part in labelled.items():
         for note in part.notes(name):
             say(note)
-    return Learner(pipeline, labelled["train"], labelled["validation"], recipe)
+    return learner

@@ -4,22 +4,26 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from lowkey.errors import ConfigError, did_you_mean
 from lowkey.experiments.config import FinetuneRecipe
 from lowkey.hf.adapter_families import Family
 from lowkey.hf.answerer import answerer_names
 from lowkey.hf.encoder_families import FAMILIES
+from lowkey.hf.masked import holds_prediction
 from lowkey.hf.tagger import tagger_names
 from lowkey.hf.weights import open_weights
 from lowkey.lora.config import MAX_RANK, LoRAConfig
 from lowkey.lora.inject import inject
 from lowkey.models.heads import SequenceClassifier, TokenClassifier
+from lowkey.models.masked import MaskedLanguageModel
 from lowkey.models.span_head import SpanClassifier
+from lowkey.pipelines.head import is_bias
 
 
 def make_trainable(
-    model: SequenceClassifier | TokenClassifier | SpanClassifier,
+    model: SequenceClassifier | TokenClassifier | SpanClassifier | MaskedLanguageModel,
     recipe: FinetuneRecipe,
     base: Path,
     generator: torch.Generator,
@@ -42,31 +46,86 @@ def make_trainable(
 
     Raises:
         ConfigError: If LoRA's options name modules that are not there or cannot be saved, or
-            leave out the head, or if the rank is larger than can be saved.
+            leave out the head, if the rank is larger than can be saved, or if biases are to be
+            trained where there are none.
     """
-    pooler = model.encoder.pooler
-    held = open_weights(base).infos
-    new_pooler = pooler is not None and not any("pooler." in name for name in held)
+    begin = parts_to_begin(model, base)
     if recipe.method == "lora":
+        if isinstance(model, MaskedLanguageModel):
+            config = _updates_alone(recipe.lora, model, base)
+            say(str(inject(model, config, generator)))
+            return config
         family = model.encoder.config.family
         names = FAMILIES[family]
         if isinstance(model, TokenClassifier):
             names = tagger_names(family)
         elif isinstance(model, SpanClassifier):
             names = answerer_names(family)
-        new = ["pooler"] if new_pooler else []
-        if model.transform is not None and not names.brings_transform(held):
+        new = ["pooler"] if model.encoder.pooler in begin else []
+        if model.transform is not None and not names.brings_transform(open_weights(base).infos):
             new.append("transform")
         config = _whole(recipe.lora, new, names.adapters)
         say(str(inject(model, config, generator)))
         return config
-    if recipe.method == "head":
+    if recipe.method in ("head", "bitfit"):
         model.requires_grad_(False)
-        for module in model.head:
+        for module in begin:
             module.requires_grad_(True)
-        if pooler is not None and new_pooler:
-            pooler.requires_grad_(True)
+        if recipe.method == "bitfit":
+            say(_train_biases(model, base))
     return None
+
+
+def parts_to_begin(
+    model: SequenceClassifier | TokenClassifier | SpanClassifier | MaskedLanguageModel, base: Path
+) -> list[nn.Module]:
+    """Lists the modules in front of the task: the head, and a pooler that the base does not hold.
+
+    Args:
+        model: The model.
+        base: Folder of the pretrained model.
+
+    Returns:
+        The modules.
+    """
+    pooler = model.encoder.pooler
+    held = pooler is None or any("pooler." in name for name in open_weights(base).infos)
+    return [*model.head, *([] if pooler is None or held else [pooler])]
+
+
+def _train_biases(model: nn.Module, base: Path) -> str:
+    """Lets every bias be trained beside the head, those of norms too, and counts them."""
+    biases = {n: p for n, p in model.named_parameters() if is_bias(n) and not p.requires_grad}
+    if not biases:
+        raise ConfigError(
+            f"method bitfit trains the biases, and the encoder of {base} has none",
+            fix="set method to lora, full or head",
+        )
+    for parameter in biases.values():
+        parameter.requires_grad_(True)
+    count = sum(p.numel() for p in biases.values())
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    total = sum(p.numel() for p in model.parameters())
+    return (
+        f"BitFit trains {count:,} biases, {trainable:,} parameters with the head,"
+        f" {trainable / total:.2%} of {total:,}"
+    )
+
+
+def _updates_alone(config: LoRAConfig, model: MaskedLanguageModel, base: Path) -> LoRAConfig:
+    """Makes sure that the head for masked tokens, which an adapter cannot hold, is there."""
+    if not holds_prediction(base, model.encoder.config.family):
+        raise ConfigError(
+            f"{base} has no head for masked tokens, and an adapter cannot hold a new one",
+            fix="set method: full, or start from a checkpoint that was saved with that head",
+        )
+    others = [name for name in config.modules_to_save if name != "classifier"]
+    if others:
+        raise ConfigError(
+            f"lora.modules_to_save holds {others[0]}, which an adapter for task mlm cannot hold",
+            fix="leave it out",
+        )
+    return config.model_copy(update={"modules_to_save": []})
 
 
 def _whole(config: LoRAConfig, new: Sequence[str], family: Family) -> LoRAConfig:

@@ -153,8 +153,8 @@ def _refuse_dora(run: Path, config: LoRAConfig) -> None:
         raise ConfigError(
             f"{run} was trained with use_dora: besides its updates it holds lengths of rows, which"
             " have no rank",
-            fix="lowkey export --format merged writes a whole model, and lowkey extract an adapter"
-            " of that",
+            fix=f"lowkey export {run} --format merged --out DIR makes a whole model, and lowkey"
+            " extract an adapter of that",
         )
 
 

@@ -11,6 +11,7 @@ from lowkey.experiments.splits import spread
 from lowkey.metrics.squad import is_exact
 from lowkey.pipelines.answerer import NO_ANSWER, Answerer
 from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.mask_filler import MaskFiller
 from lowkey.pipelines.sentences import tags_in_words
 from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.text_scores import allowed_targets
@@ -21,13 +22,13 @@ BETWEEN = " ‖ "
 
 
 def label_samples(
-    classifier: TextClassifier | Tagger | Answerer, rows: Rows
+    classifier: TextClassifier | Tagger | Answerer | MaskFiller, rows: Rows
 ) -> list[dict[str, Any]]:
     """Shows what an encoder makes of rows spread evenly over the set.
 
     Args:
-        classifier: A classifier, a tagger or a finder of answers.
-        rows: Rows with what it reads, and the truth.
+        classifier: A classifier, a tagger, a finder of answers or a masked-language model.
+        rows: Rows with what it reads, and the truth; for the last with text alone.
 
     Returns:
         source, target, prediction and, but for numbers, whether it is correct.
@@ -37,18 +38,28 @@ def label_samples(
         return _tag_samples(classifier, chosen)
     if isinstance(classifier, Answerer):
         return _answer_samples(classifier, chosen)
+    if isinstance(classifier, MaskFiller):
+        return classifier.samples(classifier.examples(chosen))
     pairs = list(chosen.column("text_pair")) if "text_pair" in rows.columns else None
     answers = classifier.predict(list(chosen.column("text")), pairs)
     samples: list[dict[str, Any]] = []
     for row, answer in zip(chosen, answers, strict=True):
         source = f"{row['text']}{BETWEEN}{row['text_pair']}" if pairs else row["text"]
-        sample = {"source": source, "target": str(row["label"]), "correct": None}
-        if "label" in answer:
-            right = answer["label"] == sample["target"]
-            samples.append({**sample, "prediction": answer["label"], "correct": right})
+        sample = {"source": source, "target": _in_words(row["label"]), "correct": None}
+        if "score" not in answer:
+            said = answer["label"] if "label" in answer else answer["labels"]
+            right = _in_words(said) == sample["target"]
+            samples.append({**sample, "prediction": _in_words(said), "correct": right})
         else:
             samples.append({**sample, "prediction": f"{answer['score']:.2f}"})
     return samples
+
+
+def _in_words(label: Any) -> str:
+    """Writes a label, or several in one order."""
+    if not isinstance(label, list):
+        return label_name(label)
+    return ", ".join(sorted({label_name(one) for one in label})) or "(none)"
 
 
 def _tag_samples(tagger: Tagger, rows: Rows) -> list[dict[str, Any]]:

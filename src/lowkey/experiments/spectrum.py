@@ -124,9 +124,10 @@ def refuse_without_base(run: Path, facts: Facts) -> None:
     Raises:
         ConfigError: If its linear maps are those of its base, or if it has no base.
     """
-    if facts.method == "head":
+    if facts.method in ("head", "bitfit"):
+        trained = "head" if facts.method == "head" else "biases and its head"
         raise ConfigError(
-            f"{run} trained its head alone: its linear maps are those of the base",
+            f"{run} trained its {trained} alone: its linear maps are those of the base",
             fix="look at a run of the method lora or full",
         )
     if facts.base_model is None:

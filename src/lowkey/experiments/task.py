@@ -1,11 +1,31 @@
 """What is to be learned: what the recipe asks for, or what the columns say."""
 
+from typing import Literal
+
 from lowkey.data.answer_places import ANSWER_COLUMNS, num_unanswerable
+from lowkey.data.config import LongTexts
+from lowkey.data.label_lists import refuse_lists, refuse_single_labels
 from lowkey.data.labels import TaskChoice, detect_task, label_name
 from lowkey.data.rows import Rows
 from lowkey.errors import DataError
 from lowkey.experiments.config import Task
 from lowkey.metrics.entities import marks_entities
+
+Kind = Literal["classification", "multilabel", "regression", "tagging", "answering", "fill-mask"]
+
+KINDS: dict[str, Kind] = {
+    "classify": "classification",
+    "pair": "classification",
+    "multilabel": "multilabel",
+    "regress": "regression",
+    "tag": "tagging",
+    "answer": "answering",
+    "mlm": "fill-mask",
+}
+"""What kind of model each task makes."""
+
+LONG_TEXTS: dict[str, LongTexts] = {"tag": "error", "answer": "window", "mlm": "window"}
+"""Where the recipe does not say: each word needs a tag, an answer may stand anywhere."""
 
 
 def columns_for(task: str) -> tuple[str, ...]:
@@ -15,10 +35,12 @@ def columns_for(task: str) -> tuple[str, ...]:
         task: What the recipe asks for.
 
     Returns:
-        The columns to read, and those of the truth.
+        The columns to read, and those of the truth; raw text has none.
     """
     if task == "answer":
         return ANSWER_COLUMNS
+    if task == "mlm":
+        return ("text",)
     return ("tokens", "tags") if task == "tag" else ("text", "label")
 
 
@@ -33,10 +55,13 @@ def choose_task(wanted: Task, train: Rows) -> TaskChoice:
         The task and the reason for it.
 
     Raises:
-        DataError: If pairs are asked for and the rows hold single texts.
+        DataError: If pairs are asked for and the rows hold single texts, or lists of labels and
+            the rows have one each, or the other way round.
     """
     if wanted == "auto":
         return detect_task(train)
+    if wanted == "mlm":
+        return TaskChoice("mlm", f"asked for; {len(train):,} texts")
     if wanted == "tag":
         names = {label_name(tag) for tags in train.column("tags") for tag in tags}
         marks = "mark entities" if marks_entities(names) else "say something of each word"
@@ -45,6 +70,10 @@ def choose_task(wanted: Task, train: Rows) -> TaskChoice:
         none = num_unanswerable(train)
         found = f"{none} of {len(train)} questions have no answer" if none else "all have answers"
         return TaskChoice("answer", f"asked for; {found}")
+    if wanted == "multilabel":
+        refuse_single_labels(train)
+        return TaskChoice("multilabel", "asked for")
+    refuse_lists(train)
     has_pairs = "text_pair" in train.columns
     if wanted == "pair" and not has_pairs:
         raise DataError(

@@ -32,6 +32,7 @@ from lowkey.training.course import Course
 from lowkey.training.loss import label_smoothed_cross_entropy
 from lowkey.training.objective import StepLoss
 from lowkey.training.progress import Progress, progress_for
+from lowkey.training.rates import rates_by_ending
 from lowkey.training.trainer import FitResult, Trainer
 
 _COLUMNS = ("source", "target")
@@ -74,7 +75,7 @@ def train(
             tracker=session.tracker,
             progress=session.progress,
             save_best=lambda folder, _: save_with_probe(learner.translator, splits, folder),
-            rates=recipe.lora.rates,
+            rate_of=rates_by_ending(recipe.lora.rates),
         )
         fit = trainer.fit(resume=resume)
         facts = _conclude(splits, learner, fit, session)

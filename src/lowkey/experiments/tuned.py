@@ -12,16 +12,18 @@ from lowkey.hf.adapter_families import Family
 from lowkey.hf.answerer import answerer_names
 from lowkey.hf.bert import load_classifier
 from lowkey.hf.encoder_families import FAMILIES
+from lowkey.hf.masked import load_masked, masked_names
 from lowkey.hf.tagger import load_tagger, tagger_names
 from lowkey.lora.config import TARGET_PRESETS, matches
 from lowkey.models.heads import SequenceClassifier, TokenClassifier
+from lowkey.models.masked import MaskedLanguageModel
 from lowkey.models.span_head import SpanClassifier
 from lowkey.models.transformer import Transformer
 from lowkey.pipelines.answerer import Answerer
 from lowkey.pipelines.bundle import Facts
 from lowkey.pipelines.translator_files import TranslatorParts, family_of
 
-Network = SequenceClassifier | TokenClassifier | SpanClassifier | Transformer
+Network = SequenceClassifier | TokenClassifier | SpanClassifier | MaskedLanguageModel | Transformer
 _OPENED: dict[str, Any] = {"tagging": load_tagger, "answering": Answerer.load_model}
 _NAMES = {"tagging": tagger_names, "answering": answerer_names}
 
@@ -96,6 +98,11 @@ def open_pair(base: Path, tuned: Path, facts: Facts | None) -> TunedPair:
         first, last = (TranslatorParts.open(folder).model for folder in (base, tuned))
         before, after = first.config.model_dump(), last.config.model_dump()
         pair = TunedPair(first, last, family)
+    elif facts is not None and facts.kind == "fill-mask":
+        generator = torch.Generator().manual_seed(0)
+        old, new = load_masked(base, generator=generator), load_masked(tuned)
+        before, after = old.encoder.config.model_dump(), new.encoder.config.model_dump()
+        pair = TunedPair(old, new, masked_names(old.encoder.config.family).adapters)
     else:
         kind = facts.kind if facts else "classification"
         opened = _OPENED.get(kind, load_classifier)

@@ -20,6 +20,7 @@ from lowkey.hf.adapter_modules import (
 )
 from lowkey.hf.adapter_parts import Size, put_together, without_padding
 from lowkey.hf.model_folder import ADAPTER_CONFIG, make_folder
+from lowkey.hf.parts import whole_name
 from lowkey.hf.weights import Weights, match, read_matched
 from lowkey.lora.config import LoRAConfig, first_match
 from lowkey.lora.inject import adapters, inject
@@ -74,7 +75,12 @@ def save_adapter(
         if ".lora_" in name or name.startswith(whole) or lora_config.trains_bias(name, adapted)
     ]
     # A parameter of the model itself, such as a bias of the outputs, is of no module.
-    others = {name.rpartition(".")[0] for name in state if name not in kept} - adapted.keys() - {""}
+    rest = {name for name in state if name not in kept and "." in name}
+    others = {
+        whole_name(family.theirs(name).rpartition(".")[0])
+        for name in rest
+        if name.rpartition(".")[0] not in adapted
+    }
     keys, own = AdapterKeys(family, adapted), {n: lora_config.of_module(n) for n in adapted}
     tensors, sizes = put_together(
         model,
@@ -85,7 +91,7 @@ def save_adapter(
     )
     config = adapter_json(
         lora_config,
-        target_modules=endings(sizes, {family.module(name) for name in others} - sizes.keys()),
+        target_modules=endings(sizes, others - sizes.keys()),
         rank_pattern=pattern({name: size.r for name, size in sizes.items()}, lora_config.r),
         alpha_pattern=pattern(
             {name: size.lora_alpha for name, size in sizes.items()}, lora_config.lora_alpha

@@ -132,7 +132,7 @@ def adapter_json(
     rank_pattern: Mapping[str, int],
     alpha_pattern: Mapping[str, float],
     base_name: str,
-    task_type: str,
+    task_type: str | None,
 ) -> dict[str, Any]:
     """Describes an adapter in peft's words.
 
@@ -143,7 +143,7 @@ def adapter_json(
         rank_pattern: Ranks that differ from the usual one, by names like those of the targets.
         alpha_pattern: Values of lora_alpha that do.
         base_name: Name or folder of the model it was trained on.
-        task_type: peft's name of the task, such as ``SEQ_CLS``.
+        task_type: peft's name of the task, such as ``SEQ_CLS``; None where it has none.
 
     Returns:
         What belongs into ``adapter_config.json``.

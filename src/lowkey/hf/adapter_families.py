@@ -16,7 +16,7 @@ class Family:
 
     Attributes:
         title: How people call it.
-        task_type: peft's name of the task.
+        task_type: peft's name of the task; None where it has none.
         names: The table of module names; None where theirs are ours.
         root: What an adapter of the bare model leaves out in front of its names.
         heads: First parts of names that never have the root.
@@ -26,7 +26,7 @@ class Family:
     """
 
     title: str
-    task_type: str
+    task_type: str | None
     names: NameMap | None = None
     root: str = ""
     heads: tuple[str, ...] = ()

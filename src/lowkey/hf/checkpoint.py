@@ -22,7 +22,7 @@ from lowkey.lora.inject import adapters
 logger = logging.getLogger(__name__)
 
 _POOLER, _CLASSIFIER = "encoder.pooler.", "classifier."
-_HEAD = ("transform.", _CLASSIFIER)
+_HEAD = ("transform.", _CLASSIFIER, "prediction.")
 _MISMATCH = "the download is incomplete, or config and weights are of two models"
 
 
@@ -126,9 +126,9 @@ def _is_of(part: tuple[str, ...], key: str, names: EncoderNames) -> bool:
 
 
 def draw_missing(model: nn.Module, folder: Path, generator: torch.Generator | None) -> None:
-    """Draws the heads a checkpoint lacks as BERT's were: weights of deviation 0.02, biases 0.
+    """Draws the heads a checkpoint lacks as BERT's were.
 
-    The weights of a normalisation are 1.
+    Weights have a deviation of 0.02, biases are 0 and the gains of norms 1.
 
     Args:
         model: The model; what is still on the meta device is drawn.

@@ -44,6 +44,14 @@ class Measure:
         """
         return self.part(0, 1)
 
+    def plain(self) -> float:
+        """Returns the metric of all rows alone, which costs little.
+
+        Returns:
+            The value of :meth:`score`.
+        """
+        return float(self.value(np.ones((1, self.n)))[0])
+
     def part(self, index: int, count: int) -> Score:
         """Returns the score of one of several systems whose rows lie one after the other.
 

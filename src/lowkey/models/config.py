@@ -15,6 +15,7 @@ Activation = Literal["relu", "gelu", "gelu_new", "silu"]
 Positions = Literal["sinusoidal", "learned", "rotary"]
 Base = Annotated[float, Field(gt=1, le=1e12)]
 HeadActivation = Literal["tanh", "gelu", "relu"]
+Pooling = Literal["auto", "first", "mean", "max"]
 EncoderFamily = (
     Literal["bert", "roberta", "xlm-roberta", "camembert"]
     | Literal["distilbert", "electra", "albert", "mpnet", "modernbert"]

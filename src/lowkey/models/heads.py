@@ -7,12 +7,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from lowkey.models.config import EncoderConfig, HeadActivation
+from lowkey.models.config import EncoderConfig, HeadActivation, Pooling
 from lowkey.models.encoder import Encoder, initialise_as_bert
 from lowkey.nn.dropout import Dropout
 from lowkey.nn.feed_forward import ACTIVATIONS
 from lowkey.nn.layout import SequenceLayout
 from lowkey.nn.linear import LayerNorm, Linear
+from lowkey.nn.pooling import summarise
 
 _ACTIVATIONS = ACTIVATIONS | {"tanh": torch.tanh}
 _ENCODER_ROWS = {
@@ -68,13 +69,21 @@ class SequenceClassifier(nn.Module):
 
         logits = classifier(dropout(transform(first token)))
 
+    With a pooling of its own the classifier reads a summary of the hidden states as it is:
+
+        logits = classifier(dropout(summary of the tokens))
+
     Args:
-        encoder: The encoder.
+        encoder: The encoder; without a pooler where the pooling is not "auto".
         num_labels: Number of labels; 1 for a regression.
         dropout: Probability that one feature of the pooled text is dropped.
         transform: Non-linearity of the transform; None: there is no transform.
         transform_dropout: Probability that one feature is dropped before the transform.
         transform_norm: Whether a normalisation follows the transform.
+        pooling: "auto" for the head of the family; "first", "mean" or "max" for a summary.
+
+    Raises:
+        ValueError: If there is a pooler or a transform beside another pooling than "auto".
 
     References:
         Devlin et al., "BERT", 2019, section 4.1; the transforms as the families' published code
@@ -97,8 +106,12 @@ class SequenceClassifier(nn.Module):
         transform: HeadActivation | None = None,
         transform_dropout: float = 0.0,
         transform_norm: bool = False,
+        pooling: Pooling = "auto",
     ):
         super().__init__()
+        if pooling != "auto" and (encoder.pooler is not None or transform is not None):
+            raise ValueError(f"pooling {pooling} takes the place of pooler and transform")
+        self.pooling: Pooling = pooling
         self.encoder = encoder
         self.transform = None
         if transform is not None:
@@ -144,6 +157,8 @@ class SequenceClassifier(nn.Module):
             Logits in fp32, whatever the encoder computes in: the head is small and last.
         """
         hidden = self.encoder(input_ids, layout, segment_ids)
+        if self.pooling != "auto":
+            return self.classifier(self.dropout(summarise(hidden, layout, self.pooling)))
         pooled = self.encoder.pool(hidden, layout).float()
         if self.transform is not None:
             pooled = self.transform(pooled)

@@ -16,10 +16,32 @@ from lowkey.data.windows import Fit
 from lowkey.errors import DataError, MissingInputError
 from lowkey.files import read_json, write_json
 from lowkey.metrics.intervals import Score
+from lowkey.models.config import Pooling
 from lowkey.pipelines.decoding import Decoding
 
 FACTS_FILE = "lowkey.json"
+MAX_TEMPERATURE = 100.0
 Text = Annotated[str, Field(max_length=100_000)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Calibration(Config):
+    """What makes the probabilities of a classifier honest, and where it draws the line.
+
+    Attributes:
+        temperature: What logits are divided by.
+        thresholds: The least probability with which each label holds, in the order of the logits;
+            of two classes that of the second; empty where the likeliest class is chosen.
+        error_before: Expected calibration error without the temperature, on the same rows.
+        error_after: The same with it.
+        rows: Validation rows that all of it was fitted on.
+    """
+
+    temperature: Annotated[float, Field(ge=1 / MAX_TEMPERATURE, le=MAX_TEMPERATURE)] = 1.0
+    thresholds: list[Probability] = Field(default=[], max_length=100_000)
+    error_before: Probability
+    error_after: Probability
+    rows: Annotated[int, Field(ge=1)]
 
 
 class Facts(Config):
@@ -29,7 +51,8 @@ class Facts(Config):
         format: Version of this file.
         kind: What the model is: it decides how the folder is read.
         task: What it was trained to do.
-        method: How: "scratch", "lora", "full" or "head"; "published" where others trained it.
+        method: How: "scratch", "lora", "full", "head" or "bitfit"; "published" where others trained
+            it.
         pairs: Whether it reads pairs of texts.
         labels: Names of the classes, in the order of the logits.
         max_length: Most tokens the model reads.
@@ -39,6 +62,10 @@ class Facts(Config):
         max_answer_length: Most tokens of an answer that is found in a text.
         null_threshold: How much likelier than the best answer no answer must be, in logits, for a
             question to have none; None: each has one.
+        pooling: What the head reads of a text: "auto" for what its family has; see
+            :class:`lowkey.models.heads.SequenceClassifier`.
+        calibration: What was fitted on validation rows when the training was over; None if nothing.
+        notes: What a user of the model must know.
         base_model: The pretrained model a part of the weights comes from; None if all are here.
         base_sha256: Hash of that model's weights file.
         decode: How sentences are decoded; None if none are.
@@ -49,9 +76,17 @@ class Facts(Config):
     """
 
     format: Literal[1] = 1
-    kind: Literal["translation", "classification", "regression", "tagging", "answering"]
+    kind: Literal[
+        "translation",
+        "classification",
+        "multilabel",
+        "regression",
+        "tagging",
+        "answering",
+        "fill-mask",
+    ]
     task: Text
-    method: Literal["scratch", "lora", "full", "head", "published"]
+    method: Literal["scratch", "lora", "full", "head", "bitfit", "published"]
     pairs: bool = False
     labels: list[Text] = Field(default=[], max_length=100_000)
     max_length: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
@@ -59,6 +94,9 @@ class Facts(Config):
     stride: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     max_answer_length: Annotated[int, Field(ge=1, le=1_000)] = 30
     null_threshold: float | None = None
+    pooling: Pooling = "auto"
+    calibration: Calibration | None = None
+    notes: list[Text] = Field(default=[], max_length=100)
     base_model: Text | None = None
     base_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     decode: Decoding | None = None
@@ -89,8 +127,13 @@ class Facts(Config):
 
     @model_validator(mode="after")
     def _labels_fit_kind(self) -> "Facts":
-        if (self.kind in ("classification", "tagging")) != (len(self.labels) > 1):
+        named = self.kind in ("classification", "multilabel", "tagging")
+        if named != (len(self.labels) > 1):
             raise ValueError(f"{self.kind} with {len(self.labels)} labels")
+        thresholds = self.calibration.thresholds if self.calibration else []
+        wanted = {"multilabel": len(self.labels), "classification": len(self.labels) == 2}
+        if len(thresholds) not in (0, wanted.get(self.kind, 0)):
+            raise ValueError(f"{len(thresholds)} thresholds for {len(self.labels)} labels")
         return self
 
     def write(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""A fine-tuned encoder on strings: labels with probabilities, or numbers."""
+"""A fine-tuned encoder on strings: a label or several with probabilities, or numbers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,21 +7,22 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float32
-from torch import Tensor
 
 from lowkey.data.batching import plan_evaluation_batches
 from lowkey.data.labelled import LabelledExamples
 from lowkey.data.rows import Rows
 from lowkey.errors import DataError
-from lowkey.hf.bert import load_classifier, save_classifier
+from lowkey.hf.bert import load_classifier, save_classifier, save_encoder
 from lowkey.hf.encoder_families import FAMILIES, EncoderNames
-from lowkey.metrics.classification import accuracy, f1_macro
+from lowkey.hf.pooled import load_pooled, pooled_names
 from lowkey.metrics.intervals import Score
-from lowkey.metrics.regression import mse, pearson, spearman
-from lowkey.models.config import EncoderFamily
+from lowkey.models.config import EncoderFamily, Pooling
 from lowkey.models.heads import SequenceClassifier
 from lowkey.nn.ragged import mean_of_groups
+from lowkey.pipelines.bundle import Facts
+from lowkey.pipelines.decisions import Decision, decision_of
 from lowkey.pipelines.encoder_pipeline import EncoderPipeline
+from lowkey.pipelines.head import save_head
 
 # Large enough that matrix products dominate, small enough for a laptop's memory.
 BATCH_TOKENS = 8192
@@ -30,9 +31,18 @@ BATCH_TOKENS = 8192
 class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
     """A classifier (or regressor) with its tokenizer and its labels."""
 
+    @property
+    def decision(self) -> Decision:
+        """What its logits mean."""
+        return decision_of(self.facts)
+
     @staticmethod
     def load_model(
-        folder: Path, num_labels: int, *, generator: torch.Generator | None = None
+        folder: Path,
+        num_labels: int,
+        *,
+        generator: torch.Generator | None = None,
+        pooling: Pooling = "auto",
     ) -> SequenceClassifier:
         """Loads the network; see :func:`lowkey.hf.bert.load_classifier`.
 
@@ -40,26 +50,44 @@ class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
             folder: A Hugging Face folder.
             num_labels: Outputs of the head.
             generator: Draws what is missing.
+            pooling: What the head reads of a text.
 
         Returns:
             The network.
         """
+        if pooling != "auto":
+            return load_pooled(folder, num_labels, pooling, generator=generator)
         return load_classifier(folder, num_labels, generator=generator)
 
     @staticmethod
-    def names(family: EncoderFamily) -> EncoderNames:
+    def names(family: EncoderFamily, pooling: Pooling = "auto") -> EncoderNames:
         """Names the modules of the network as other libraries do.
 
         Args:
             family: The family of its encoder.
+            pooling: What the head reads of a text.
 
         Returns:
             The names.
         """
-        return FAMILIES[family]
+        return FAMILIES[family] if pooling == "auto" else pooled_names(family)
+
+    @staticmethod
+    def options(facts: Facts) -> dict[str, Any]:
+        """Says what the head reads of a text.
+
+        Args:
+            facts: What the model is trained for.
+
+        Returns:
+            The ``pooling``.
+        """
+        return {"pooling": facts.pooling}
 
     def save_whole(self, folder: Path) -> None:
         """Writes the whole network as a folder that transformers loads; adapters must be merged.
+
+        Where transformers has no such head it is the encoder alone, the head in a file beside it.
 
         Args:
             folder: An existing folder.
@@ -67,12 +95,15 @@ class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
         Raises:
             CannotWriteError: If a file cannot be written.
         """
-        regression = self.facts.kind == "regression"
+        if self.facts.pooling != "auto":
+            save_encoder(self.model.encoder, folder)
+            save_head(self.model, folder)
+            return
         save_classifier(
             self.model,
             folder,
             labels=self.facts.labels or ["score"],
-            problem_type="regression" if regression else "single_label_classification",
+            problem_type=self.decision.problem_type,
         )
 
     def examples(self, rows: Rows) -> LabelledExamples:
@@ -86,10 +117,13 @@ class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
 
         Raises:
             DataError: If a label is none of the classes, if the model wants pairs and gets texts,
-                or the other way round, or if a text is too long and is to be refused.
+                or lists of labels and gets one each, or the other way round, or if a text is too
+                long and is to be refused.
         """
         self.refuse_unpaired("text_pair" in rows.columns, rows.place)
-        return LabelledExamples.from_rows(rows, self.tokenizer, self.labels, fit=self.facts.fit)
+        sets = self.facts.kind == "multilabel"
+        fit = self.facts.fit
+        return LabelledExamples.from_rows(rows, self.tokenizer, self.labels, sets=sets, fit=fit)
 
     def examples_of(
         self,
@@ -148,15 +182,12 @@ class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
             examples: Examples with labels.
 
         Returns:
-            accuracy and f1_macro; for a regression mse, pearson and spearman.
+            accuracy and f1_macro; for sets of labels f1_micro, f1_macro, exact_match and
+            average_precision; for a regression mse, pearson and spearman.
         """
-        logits, labels = self.logits(examples), examples.labels
-        assert labels is not None, "scoring needs labels"
-        if self.labels is None:
-            numbers = logits[:, 0]
-            return {f.__name__: f(numbers, labels) for f in (mse, pearson, spearman)}
-        guesses = logits.argmax(1)
-        return {f.__name__: f(guesses, labels) for f in (accuracy, f1_macro)}
+        assert examples.labels is not None, "scoring needs labels"
+        measures = self.decision.measures(self.logits(examples), examples.labels)
+        return {name: measure.score() for name, measure in measures.items()}
 
     def predict(
         self, texts: Sequence[str], pairs: Sequence[str] | None = None
@@ -168,7 +199,8 @@ class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
             pairs: The second text of each, if the model was trained on pairs.
 
         Returns:
-            ``{"label", "scores": {name: probability}}`` for each; ``{"score"}`` for a regression.
+            ``{"label", "scores": {name: probability}}`` for each; ``{"labels", "scores"}`` with a
+            list where a text has any number of labels; ``{"score"}`` for a regression.
 
         Raises:
             DataError: If the model wants pairs and gets texts, or the other way round, or if a text
@@ -185,10 +217,7 @@ class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
         Returns:
             See :meth:`predict`.
         """
-        rows = torch.from_numpy(logits)
-        if self.labels is None:
-            return [{"score": value} for value in rows[:, 0].tolist()]
-        return [self._answer(row) for row in rows.softmax(1)]
+        return self.decision.answers(logits)
 
     def refuse_unpaired(self, paired: bool, place: str | None = None) -> None:
         """Makes sure that the model gets pairs if it was trained on them, and only then.
@@ -206,8 +235,3 @@ class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
                 where=place,
                 fix=None if paired else 'give JSONL with "text" and "text_pair"',
             )
-
-    def _answer(self, probabilities: Tensor) -> dict[str, Any]:
-        names = self.facts.labels
-        scores = dict(zip(names, probabilities.tolist(), strict=True))
-        return {"label": names[int(probabilities.argmax())], "scores": scores}

@@ -10,26 +10,25 @@ from jaxtyping import Float32
 
 from lowkey.data.labelled import LabelledExamples
 from lowkey.data.labels import LabelMap
+from lowkey.data.masked import MaskedExamples
 from lowkey.data.questions import QuestionExamples
 from lowkey.data.rows import Rows
 from lowkey.data.tagged import TaggedExamples
 from lowkey.data.tokenizer import TextTokenizer
-from lowkey.files import write_json
 from lowkey.hf.adapter import load_adapter, save_adapter
 from lowkey.hf.encoder_families import EncoderNames
 from lowkey.lora.config import LoRAConfig
 from lowkey.metrics.intervals import Score
 from lowkey.models.config import EncoderFamily
 from lowkey.models.heads import SequenceClassifier, TokenClassifier
+from lowkey.models.masked import MaskedLanguageModel
 from lowkey.models.span_head import SpanClassifier
 from lowkey.pipelines.base_model import find_base
 from lowkey.pipelines.bundle import Facts
 from lowkey.pipelines.head import load_head, save_head
 
-_PADDING = ("[PAD]", "<pad>")
-
-M = TypeVar("M", SequenceClassifier, TokenClassifier, SpanClassifier)
-E = TypeVar("E", LabelledExamples, TaggedExamples, QuestionExamples)
+M = TypeVar("M", SequenceClassifier, TokenClassifier, SpanClassifier, MaskedLanguageModel)
+E = TypeVar("E", LabelledExamples, TaggedExamples, QuestionExamples, MaskedExamples)
 P = TypeVar("P", bound="EncoderPipeline[Any, Any]")
 
 
@@ -84,6 +83,19 @@ class EncoderPipeline(ABC, Generic[M, E]):
         Returns:
             The names.
         """
+
+    @staticmethod
+    def options(facts: Facts) -> dict[str, Any]:
+        """Says what of the facts decides which network it is, and what its modules are called.
+
+        Args:
+            facts: What the model is trained for.
+
+        Returns:
+            Further arguments of :meth:`load_model` and :meth:`names`.
+        """
+        del facts
+        return {}
 
     @abstractmethod
     def save_whole(self, folder: Path) -> None:
@@ -171,17 +183,15 @@ class EncoderPipeline(ABC, Generic[M, E]):
             DataError: If a file is damaged, or the base is not the one of the training.
         """
         facts = Facts.read(folder)
-        num_labels = len(facts.labels) or 1
-        lora_config = None
-        if facts.method == "full":
-            model = cls.load_model(folder, num_labels)
-        else:
-            model = cls.load_model(find_base(facts, folder, base), num_labels)
-            if facts.method == "lora":
-                family = cls.names(model.encoder.config.family).adapters
-                lora_config = load_adapter(model, folder, family)
-            else:
-                load_head(model, folder)
+        lora_config, options = None, cls.options(facts)
+        whole = folder if facts.method == "full" else find_base(facts, folder, base)
+        model = cls.load_model(whole, len(facts.labels) or 1, **options)
+        if facts.method == "lora":
+            family = cls.names(model.encoder.config.family, **options).adapters
+            lora_config = load_adapter(model, folder, family)
+        alone = facts.method in ("head", "bitfit")
+        if alone or facts.pooling != "auto":
+            load_head(model, folder, biases=facts.method == "bitfit", freeze=alone)
         model.compute_in(dtype).eval()
         return cls(model, TextTokenizer.load(folder), facts, device, lora_config)
 
@@ -196,15 +206,15 @@ class EncoderPipeline(ABC, Generic[M, E]):
         """
         if self.lora_config is not None:
             self.save_adapter(folder)
-        elif self.facts.method == "head":
-            save_head(self.model, folder)
+        elif self.facts.method in ("head", "bitfit"):
+            save_head(self.model, folder, biases=self.facts.method == "bitfit")
         else:
             self.save_whole(folder)
         self.save_tokenizer(folder)
         self.facts.write(folder)
 
     def save_adapter(self, folder: Path) -> None:
-        """Writes the updates and the head as an adapter that peft loads.
+        """Writes updates and head as an adapter for peft; a head it has no task for, beside it.
 
         Args:
             folder: An existing folder.
@@ -215,13 +225,13 @@ class EncoderPipeline(ABC, Generic[M, E]):
         """
         if self.lora_config is None:
             raise ValueError("the model is not adapted")
-        save_adapter(
-            self.model,
-            folder,
-            lora_config=self.lora_config,
-            base_name=self.facts.base_model or "",
-            family=self.names(self.model.encoder.config.family).adapters,
-        )
+        lora_config = self.lora_config
+        if self.facts.pooling != "auto":
+            save_head(self.model, folder)
+            lora_config = lora_config.model_copy(update={"modules_to_save": []})
+        names = self.names(self.model.encoder.config.family, **self.options(self.facts))
+        base, family = self.facts.base_model or "", names.adapters
+        save_adapter(self.model, folder, lora_config=lora_config, base_name=base, family=family)
 
     def save_tokenizer(self, folder: Path) -> None:
         """Writes the tokenizer so that transformers reads it as it is.
@@ -233,10 +243,4 @@ class EncoderPipeline(ABC, Generic[M, E]):
             CannotWriteError: If a file cannot be written.
         """
         self.tokenizer.save(folder)
-        # Left to itself, transformers takes the tokenizer of a BERT for one that lower-cases.
-        settings = {"tokenizer_class": "PreTrainedTokenizerFast"}
-        tokens = self.tokenizer.tokens(range(self.tokenizer.vocab_size))
-        for padding in _PADDING:
-            if padding in tokens:
-                settings["pad_token"] = padding
-        write_json(folder / "tokenizer_config.json", settings)
+        self.tokenizer.save_settings(folder)

@@ -6,12 +6,13 @@ from lowkey import runtime
 from lowkey.errors import ConfigError
 from lowkey.pipelines.answerer import Answerer
 from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.mask_filler import MaskFiller
 from lowkey.pipelines.published import read_facts
 from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.translator import Translator
 from lowkey.run_folder import resolve_bundle
 
-AnyPipeline = TextClassifier | Tagger | Answerer | Translator
+AnyPipeline = TextClassifier | Tagger | Answerer | MaskFiller | Translator
 
 
 def load(
@@ -46,4 +47,6 @@ def load(
         return Tagger.load(folder, base=base, device=where, dtype=dtype)
     if facts.kind == "answering":
         return Answerer.load(folder, base=base, device=where, dtype=dtype)
+    if facts.kind == "fill-mask":
+        return MaskFiller.load(folder, base=base, device=where, dtype=dtype)
     return TextClassifier.load(folder, base=base, device=where, dtype=dtype)

@@ -23,6 +23,7 @@ from lowkey.files import read_json, write_json
 from lowkey.pipelines.bundle import first_problem
 from lowkey.pipelines.encoder_pipeline import EncoderPipeline
 from lowkey.pipelines.load import AnyPipeline, load
+from lowkey.pipelines.mask_filler import MaskFiller
 from lowkey.pipelines.translator import Translator
 
 PROBE_FILE = "probe.json"
@@ -38,7 +39,8 @@ class Probe(Config):
     Attributes:
         rows: The rows.
         numbers: The logits of all rows, one after the other; of a translator the mean negative
-            log-likelihood of a token of each target.
+            log-likelihood of a token of each target, of a masked-language model that of a masked
+            token of each text.
         device: Where they were computed.
         precision: What they were computed in.
     """
@@ -84,6 +86,10 @@ def numbers_of(pipeline: AnyPipeline, rows: Rows) -> Float[np.ndarray, " numbers
     if isinstance(pipeline, Translator):
         single = [_rows([rows[i]]) for i in range(len(rows))]
         return np.array([pipeline.nll(pipeline.examples(row)) for row in single], dtype=np.float64)
+    if isinstance(pipeline, MaskFiller):
+        # As many logits as the vocabulary for each token would fill a file.
+        counts = pipeline.counts(pipeline.examples(rows))
+        return counts[:, 0] / np.maximum(counts[:, 2], 1)
     encoder: EncoderPipeline[Any, Any] = pipeline
     return encoder.logits(encoder.examples(rows)).astype(np.float64).ravel()
 

@@ -55,10 +55,15 @@ def refuse_loner(name: str, facts: Facts) -> None:
     Raises:
         DataError: If it is another kind of model, or was trained by another method.
     """
-    if facts.kind not in ("classification", "regression"):
+    if facts.kind not in ("classification", "multilabel", "regression"):
         raise DataError(
             f"{name} is a model for {facts.kind}",
             fix="classifiers and regressors of texts share a base; use it alone",
+        )
+    if facts.pooling != "auto":
+        raise DataError(
+            f"{name} was trained with model.pooling {facts.pooling}, whose head reads other rows",
+            fix="runs with pooling auto share a base; use it alone",
         )
     if facts.method != "lora":
         raise DataError(

@@ -11,6 +11,7 @@ from lowkey.reports.quantities import Unit
 
 _TITLES = {
     "accuracy": "Accuracy",
+    "average_precision": "Average precision",
     "bleu": "BLEU",
     "chrf": "chrF",
     "disk_bytes": "Size on disk",
@@ -19,6 +20,7 @@ _TITLES = {
     "entity_recall": "Recall of entities",
     "answerable_f1": "F1 of questions with an answer",
     "f1_macro": "F1, macro",
+    "f1_micro": "F1, micro",
     "lr": "Learning rate",
     "matthews": "Matthews correlation",
     "mse": "Mean squared error",
@@ -46,6 +48,17 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """What was fitted on validation rows when the training was over; see the bundle's facts."""
+
+    temperature: float
+    error_before: float
+    error_after: float
+    rows: int
+    thresholds: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
 class Facts:
     """The readable part of a ``lowkey.json``; what is missing or malformed stays empty."""
 
@@ -54,6 +67,9 @@ class Facts:
     method: str = ""
     base_model: str = ""
     labels: Sequence[str] = ()
+    pooling: str = ""
+    calibration: Calibration | None = None
+    notes: Sequence[str] = ()
     metrics: Mapping[str, Score] = field(default_factory=dict)
     counts: Mapping[str, float] = field(default_factory=dict)
     samples: Sequence[Sample] = ()
@@ -95,6 +111,9 @@ def facts_from(document: object) -> Facts:
         method=_text(fields.get("method")),
         base_model=_text(fields.get("base_model")),
         labels=[_text(label) for label in _list(fields.get("labels"))],
+        pooling=_text(fields.get("pooling")),
+        calibration=_calibration(_mapping(fields.get("calibration"))),
+        notes=[_text(note) for note in _list(fields.get("notes")) if _text(note)],
         metrics={name: value for name, value in scores.items() if value is not None},
         counts={name: value for name, value in counts.items() if value is not None},
         samples=[_sample(_mapping(item)) for item in _list(fields.get("samples"))],
@@ -170,6 +189,17 @@ def _text(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     return str(value)
+
+
+def _calibration(parts: Mapping[str, object]) -> Calibration | None:
+    names = ("temperature", "error_before", "error_after", "rows")
+    numbers = [finite(parts.get(name)) for name in names]
+    temperature, before, after, rows = numbers
+    if temperature is None or before is None or after is None or rows is None:
+        return None
+    thresholds = [finite(value) for value in _list(parts.get("thresholds"))]
+    known = [value for value in thresholds if value is not None]
+    return Calibration(temperature, before, after, int(rows), known)
 
 
 def _score(value: object) -> Score | None:

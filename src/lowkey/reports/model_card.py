@@ -12,11 +12,14 @@ from lowkey.reports.visible import one_line
 _PIPELINES = {
     "translation": "translation",
     "classification": "text-classification",
+    "multilabel": "text-classification",
     "regression": "text-classification",
     "tagging": "token-classification",
     "answering": "question-answering",
+    "fill-mask": "fill-mask",
 }
 _MOST_LABELS = 50
+_LONGEST_NOTE = 4000
 # Whatever Markdown, or the HTML inside it, could take for more than a letter.
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|&~$:-])")
 
@@ -46,6 +49,7 @@ def model_card(facts: Facts, *, name: str, library: str = "lowkey", merged: bool
         labels = ", ".join(_plain(label) for label in facts.labels[:_MOST_LABELS])
         more = len(facts.labels) - _MOST_LABELS
         lines += [f"Labels: {labels}" + (f" and {more} more." if more > 0 else "."), ""]
+    lines += [line for note in _to_know(facts) for line in (_plain(note, _LONGEST_NOTE), "")]
     if facts.metrics:
         lines += ["| score | value | 95 % interval | examples |", "|---|---|---|---|"]
         for key, score in facts.metrics.items():
@@ -56,6 +60,27 @@ def model_card(facts: Facts, *, name: str, library: str = "lowkey", merged: bool
         lines.append("")
     lines.append("Made with lowkey.")
     return f"---\n{header}---\n\n" + "\n".join(lines) + "\n"
+
+
+def _to_know(facts: Facts) -> list[str]:
+    """Says what the weights alone do not."""
+    notes = [note[:1].upper() + note[1:] for note in facts.notes]
+    if facts.pooling not in ("", "auto"):
+        states = {"first": "first last hidden state"}.get(
+            facts.pooling, f"{one_line(facts.pooling)} of the last hidden states"
+        )
+        notes.append(f"The classifier reads the {states} of a text, without a pooler.")
+    found = facts.calibration
+    if found is not None:
+        names = facts.labels[-1:] if len(found.thresholds) == 1 else facts.labels
+        pairs = list(zip(names, found.thresholds, strict=False))[:_MOST_LABELS]
+        each = ", ".join(f"{one_line(name, 40)} from {value:.3g} on" for name, value in pairs)
+        notes.append(
+            f"Divide the logits by {found.temperature:.3g} for probabilities that can be taken at"
+            f" their word{f'; labels hold: {each}' if each else ''}. Fitted on {found.rows}"
+            " validation rows."
+        )
+    return notes
 
 
 def _header(facts: Facts, name: str, library: str, is_adapter: bool) -> dict[str, Any]:
@@ -79,6 +104,8 @@ def _header(facts: Facts, name: str, library: str, is_adapter: bool) -> dict[str
     return header
 
 
-def _plain(text: str) -> str:
+def _plain(text: str, limit: int = 80) -> str:
     """Makes a foreign text stay text in Markdown."""
-    return _MARKUP.sub(r"\\\1", one_line(text)).replace("\\<", "&lt;").replace("\\&", "&amp;")
+    return (
+        _MARKUP.sub(r"\\\1", one_line(text, limit)).replace("\\<", "&lt;").replace("\\&", "&amp;")
+    )

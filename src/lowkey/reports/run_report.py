@@ -39,15 +39,18 @@ _MOST_LETTERS = 400
 _KINDS = {
     "translation": "A Transformer that writes one sequence for another",
     "classification": "An encoder that chooses labels",
+    "multilabel": "An encoder that says which labels hold",
     "regression": "An encoder that gives a number",
     "tagging": "An encoder that tags words",
     "answering": "An encoder that finds answers in texts",
+    "fill-mask": "An encoder that guesses masked words",
 }
 _METHODS = {
     "scratch": "trained from scratch",
     "lora": "trained with LoRA",
     "full": "all weights trained",
     "head": "head alone trained",
+    "bitfit": "biases and head trained",
     "published": "as published",
 }
 
@@ -77,8 +80,9 @@ def run_report(run: RunFolder) -> Report:
             Section(
                 "Scores",
                 _score_lead(facts),
-                [*_scores(facts), *_signatures(facts), *_about(facts)],
+                [*_notes(facts), *_scores(facts), *_signatures(facts), *_about(facts)],
             ),
+            Section("Calibration", _calibration_lead(facts), _calibration(facts)),
             Section("Examples", "What the model made of examples it never saw.", _samples(facts)),
             Section("Learning curves", "", _curves(metrics)),
             Section("Cost", "What the run took.", _cost(facts, timings)),
@@ -133,9 +137,39 @@ def _signatures(facts: Facts) -> list[Block]:
     return _values(signed, "How the scores were computed, as sacreBLEU signs it.")
 
 
+def _notes(facts: Facts) -> list[Block]:
+    return [Text(one_line(note, _MOST_LETTERS), note=True) for note in facts.notes]
+
+
+def _calibration_lead(facts: Facts) -> str:
+    rows = facts.calibration.rows if facts.calibration else 0
+    return f"Fitted on {quantity(rows, 'count')} validation rows, and used in every prediction."
+
+
+def _calibration(facts: Facts) -> list[Block]:
+    """Says how far probabilities were from the truth, and where labels begin to hold."""
+    found = facts.calibration
+    if found is None:
+        return []
+    error = "expected calibration error, lower is better"
+    headlines = [
+        Headline("Before", found.error_before, "share", error),
+        Headline("After", found.error_after, "share", error),
+        Headline("Temperature", found.temperature, "number", "logits are divided by it"),
+    ]
+    names = facts.labels[-1:] if len(found.thresholds) == 1 else facts.labels
+    shown = list(zip(names, found.thresholds, strict=False))[:_MOST_SAMPLES]
+    thresholds = {one_line(name, 40): quantity(value, "number") for name, value in shown}
+    return [
+        Headlines(headlines),
+        *_values(thresholds, "The least probability with which each label holds."),
+    ]
+
+
 def _about(facts: Facts) -> list[Block]:
     labels = ", ".join(one_line(label, 40) for label in facts.labels[:_MOST_SAMPLES])
-    return _values({"Task": facts.task, "Labels": labels})
+    pooling = "" if facts.pooling == "auto" else facts.pooling
+    return _values({"Task": facts.task, "Labels": labels, "Pooling": pooling})
 
 
 def _samples(facts: Facts) -> list[Block]:

@@ -15,6 +15,9 @@ class TrainConfig(Config):
 
     Attributes:
         learning_rate: The rate at the peak of the schedule.
+        head_learning_rate: That of the head of an encoder; None: the same.
+        layer_decay: How much slower each block of an encoder learns than the one above it, and the
+            embeddings than the lowest: a factor, such as 0.95; 1 lets all learn alike.
         lr_scheduler_type: How the rate moves after warm-up: ``linear`` and ``cosine`` fall to zero
             at the end of the run, ``noam`` (alias ``inverse_sqrt``) with the inverse square root of
             the step; ``constant`` (alias ``constant_with_warmup``) stays.
@@ -51,6 +54,8 @@ class TrainConfig(Config):
     """
 
     learning_rate: float = Field(default=5e-4, gt=0)
+    head_learning_rate: float | None = Field(default=None, gt=0)
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
     lr_scheduler_type: Literal[
         "linear", "cosine", "constant", "constant_with_warmup", "noam", "inverse_sqrt"
     ] = "linear"

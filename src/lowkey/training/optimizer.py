@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from lowkey.errors import DataError
 from lowkey.training.config import TrainConfig
 from lowkey.training.parameters import trainable_parameters
+from lowkey.training.rates import RateOf, one_rate
 
 # Kinds of device for which torch has the fused update: one pass over the memory instead of about
 # ten.
@@ -19,7 +20,7 @@ RATE = "rate"
 
 
 def build_optimizer(
-    model: nn.Module, config: TrainConfig, rates: Mapping[str, float] | None = None
+    model: nn.Module, config: TrainConfig, rate_of: RateOf = one_rate
 ) -> torch.optim.AdamW:
     """Makes the optimizer of a run.
 
@@ -29,7 +30,7 @@ def build_optimizer(
     Args:
         model: The model; what needs no gradient is left out.
         config: Rate, betas, epsilon and decay.
-        rates: Factors of the learning rate, by what the names of parameters end in; 1 for others.
+        rate_of: Tells the factor of the learning rate of each parameter.
 
     Returns:
         The optimizer, its learning rates at the peak of the schedule.
@@ -40,8 +41,7 @@ def build_optimizer(
     parameters = trainable_parameters(model)
     groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
     for name, parameter in parameters.items():
-        rate = next((f for end, f in (rates or {}).items() if name.endswith(end)), 1.0)
-        groups.setdefault((parameter.ndim > 1, rate), []).append(parameter)
+        groups.setdefault((parameter.ndim > 1, rate_of(name).factor), []).append(parameter)
     return torch.optim.AdamW(
         [
             {

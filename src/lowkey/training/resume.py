@@ -15,6 +15,7 @@ from lowkey.training.config import TrainConfig
 from lowkey.training.moving_average import MovingAverage
 from lowkey.training.optimizer import RATE, build_optimizer, optimizer_tensors, restore_optimizer
 from lowkey.training.parameters import restore_parameters, trainable_parameters
+from lowkey.training.rates import RateOf, one_rate
 from lowkey.training.state import TrainState, parse_state
 
 
@@ -48,15 +49,13 @@ class Trained:
     average: MovingAverage
 
     @classmethod
-    def of(
-        cls, model: nn.Module, config: TrainConfig, rates: Mapping[str, float] | None = None
-    ) -> "Trained":
+    def of(cls, model: nn.Module, config: TrainConfig, rate_of: RateOf = one_rate) -> "Trained":
         """Collects them at the beginning of a run.
 
         Args:
             model: The model; the parameters that need a gradient are trained.
             config: How.
-            rates: Factors of the learning rate, by what the names of parameters end in.
+            rate_of: Tells the factor of the learning rate of each parameter.
 
         Returns:
             The parameters with a new optimizer and a new average.
@@ -66,7 +65,7 @@ class Trained:
         """
         parameters = trainable_parameters(model)
         average = MovingAverage(parameters, config.ema_decay)
-        return cls(parameters, build_optimizer(model, config, rates), average)
+        return cls(parameters, build_optimizer(model, config, rate_of), average)
 
     @property
     def device(self) -> torch.device:

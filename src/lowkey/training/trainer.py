@@ -7,7 +7,7 @@ epoch), dropout on (seed, step, micro-batch), and all else that decides how the 
 in a `TrainState`. So a run that was killed and resumed ends with the same bytes as any other.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -23,6 +23,7 @@ from lowkey.training.gradients import DivergedError, diverged, normalise_and_cli
 from lowkey.training.metrics_log import MetricsLog
 from lowkey.training.objective import Objective
 from lowkey.training.progress import Progress, named_values
+from lowkey.training.rates import RateOf, one_rate
 from lowkey.training.result import FitResult
 from lowkey.training.resume import Trained, capture, fresh_state, restore_newest
 from lowkey.training.selection import Selection
@@ -41,7 +42,7 @@ class Trainer:
         progress: Where people look.
         save_best: Fills an empty folder with the model as it is now; called with the metrics each
             time an evaluation is the best so far.
-        rates: Factors of the learning rate, by what the names of parameters end in; 1 for others.
+        rate_of: Tells the factor of the learning rate of each parameter, by its name.
 
     Raises:
         ConfigError: If the model has no parameter to train, or the warm-up is longer than the run.
@@ -56,7 +57,7 @@ class Trainer:
         tracker: MetricsLog,
         progress: Progress,
         save_best: Callable[[Path, dict[str, float]], None],
-        rates: Mapping[str, float] | None = None,
+        rate_of: RateOf = one_rate,
     ):
         self.objective = objective
         self.model = objective.model
@@ -65,7 +66,7 @@ class Trainer:
         self.tracker = tracker
         self.progress = progress
         self.save_best = save_best
-        self.trained = Trained.of(self.model, config, rates)
+        self.trained = Trained.of(self.model, config, rate_of)
         self.device = self.trained.device
         self.generator = torch.Generator(self.device)
         self.selection = Selection.of(objective, config)
@@ -211,8 +212,7 @@ class Trainer:
             self._score_and_keep()
 
     def _score_and_keep(self) -> None:
-        state = self.state
-        metrics = self._metrics()
+        state, metrics = self.state, self._metrics()
         self.tracker.log(state.step, {f"eval/{name}": value for name, value in metrics.items()})
         best = self.selection.prefers(metrics, state.best_metrics)
         mark = "  (best so far)" if best else ""
