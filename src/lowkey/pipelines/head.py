@@ -39,8 +39,7 @@ def save_head(model: nn.Module, folder: Path, *, biases: bool = False) -> None:
         name: parameter
         for name, parameter in model.named_parameters()
         if name.startswith(_HEAD)
-        or (name.startswith(_POOLER) and parameter.requires_grad)
-        or (biases and is_bias(name))
+        or (parameter.requires_grad and (name.startswith(_POOLER) or (biases and is_bias(name))))
     }
     write_tensors(folder / (BITFIT_FILE if biases else HEAD_FILE), kept)
 
