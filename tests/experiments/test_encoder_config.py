@@ -16,6 +16,8 @@ from lowkey.experiments.encoder_config import EncoderTraining, refuse_calibratio
         ("multilabel", {"sampling": "balanced"}, "set it to uniform, and train.class_weight: bal"),
         ("mlm", {"class_weight": "balanced"}, "weighs classes, and task mlm has none"),
         ("mlm", {"sampling": "balanced"}, "and task mlm has none — set it to uniform"),
+        ("answer", {"class_weight": "balanced"}, "weighs classes, and task answer has none"),
+        ("answer", {"sampling": "balanced"}, "and task answer has none — set it to uniform"),
         ("tag", {"sampling": "balanced"}, "train.sampling: balanced draws rows by their one class"),
     ],
 )
@@ -26,7 +28,7 @@ def test_what_has_no_classes_is_not_balanced(task, train, message):
     refuse_unbalanced("classify", EncoderTraining(**train))
 
 
-@pytest.mark.parametrize("task", ["regress", "tag", "mlm"])
+@pytest.mark.parametrize("task", ["regress", "tag", "answer", "mlm"])
 def test_what_has_no_probabilities_of_texts_is_not_calibrated(task):
     refuse_calibration(task, False)
     refuse_calibration("classify", True)

@@ -91,6 +91,10 @@ def test_a_smaller_rank_keeps_the_head_where_it_is(folder):
     ("settings", "message"),
     [
         (["task=tag"], "model.pooling mean makes one vector of a text, and task tag needs one for"),
+        (
+            ["task=answer"],
+            "model.pooling mean makes one vector of a text, and task answer needs one for",
+        ),
         (["task=mlm"], "model.pooling mean makes one vector of a text, and task mlm needs one for"),
         (["lora.bias=all"], "lora.bias all takes in the head's, which with model.pooling mean"),
     ],

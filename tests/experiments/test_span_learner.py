@@ -41,7 +41,12 @@ def asking(*settings):
 
 @pytest.mark.parametrize(
     ("method", "rate", "low", "high"),
-    [("lora", 0.01, 0.95, 1.0), ("full", 0.006, 0.95, 1.0), ("head", 0.02, 0.4, 0.9)],
+    [
+        ("lora", 0.01, 0.95, 1.0),
+        ("full", 0.006, 0.95, 1.0),
+        ("bitfit", 0.03, 0.95, 1.0),
+        ("head", 0.02, 0.4, 0.9),
+    ],
 )
 def test_answers_are_found_unless_the_encoder_is_frozen(method, rate, low, high, asked):
     write(asked, "train", tiny_tasks.asked_rows(400, seed=1))
@@ -125,12 +130,12 @@ def test_questions_without_an_answer_get_a_threshold_from_validation(asked, caps
 
 def test_the_methods_read_the_same_batches_in_the_same_order(asked, monkeypatch):
     seen = []
-    for method in ("lora", "full", "head"):
+    for method in ("lora", "full", "head", "bitfit"):
         with monkeypatch.context() as patch:
             batches = record_batches(patch, ROOM)
             finetune(asking(f"method={method}", "train.max_steps=4"), Path(method))
         seen.append(batches)
-    assert seen[0] == seen[1] == seen[2]
+    assert all(batches == seen[0] for batches in seen)
 
 
 def test_a_run_that_was_stopped_ends_as_if_it_never_was(asked, monkeypatch):

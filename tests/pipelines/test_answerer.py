@@ -15,7 +15,7 @@ from lowkey.pipelines.load import load
 
 # transformers warns of a method that peft still calls.
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
-METHODS = pytest.mark.parametrize("method", ["lora", "full", "head"])
+METHODS = pytest.mark.parametrize("method", ["lora", "full", "head", "bitfit"])
 
 
 @pytest.fixture(scope="module")
