@@ -48,15 +48,7 @@ def classifier(base: Path, method: str, *, seed: int = 5, **changes: Any) -> Tex
     """A classifier as a training leaves it: all that the method trains is random."""
     names = changes.get("labels", LABELS)
     model = load_classifier(base, len(names) or 1)
-    config = LoRAConfig(r=2, lora_alpha=6) if method == "lora" else None
-    if config:
-        inject(model, config)
-    _train_only(model, method)
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.requires_grad:
-                parameter.normal_(std=0.3, generator=generator)
+    config = as_trained(model, method, seed)
     facts: dict[str, Any] = {
         "kind": "classification",
         "task": "classify",
@@ -83,15 +75,7 @@ def tagger(base: Path, method: str, *, seed: int = 5, **changes: Any) -> Tagger:
         "base_sha256": base_identity(base)["sha256"],
     } | changes
     model = load_tagger(base, len(facts["labels"]))
-    config = LoRAConfig(r=2, lora_alpha=6) if method == "lora" else None
-    if config:
-        inject(model, config)
-    _train_only(model, method)
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.requires_grad:
-                parameter.normal_(std=0.3, generator=generator)
+    config = as_trained(model, method, seed)
     return Tagger(model.eval(), TextTokenizer.load(base), Facts(**facts), lora_config=config)
 
 
@@ -107,24 +91,25 @@ def answerer(base: Path, method: str, *, seed: int = 5, **changes: Any) -> Answe
         "base_sha256": base_identity(base)["sha256"],
     } | changes
     model = load_answerer(base)
+    config = as_trained(model, method, seed)
+    return Answerer(model.eval(), TextTokenizer.load(base), Facts(**facts), lora_config=config)
+
+
+def as_trained(model: torch.nn.Module, method: str, seed: int) -> LoRAConfig | None:
+    """Gives a model what a training leaves: all that the method trains is random."""
     config = LoRAConfig(r=2, lora_alpha=6) if method == "lora" else None
     if config:
         inject(model, config)
-    _train_only(model, method)
+    if method in ("head", "bitfit"):
+        for name, parameter in model.named_parameters():
+            is_bias = method == "bitfit" and name.endswith(".bias")
+            parameter.requires_grad_(is_bias or name.startswith("classifier."))
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.normal_(std=0.3, generator=generator)
-    return Answerer(model.eval(), TextTokenizer.load(base), Facts(**facts), lora_config=config)
-
-
-def _train_only(model: torch.nn.Module, method: str) -> None:
-    """Freezes what the methods head and bitfit leave as it is."""
-    if method in ("head", "bitfit"):
-        for name, parameter in model.named_parameters():
-            is_bias = method == "bitfit" and name.endswith(".bias")
-            parameter.requires_grad_(is_bias or name.startswith("classifier."))
+    return config
 
 
 def saved(pipeline: TextClassifier | Tagger | Answerer | Translator, folder: Path) -> Path:

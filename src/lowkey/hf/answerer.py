@@ -12,8 +12,7 @@ from pathlib import Path
 import torch
 
 from lowkey.hf.checkpoint import (
-    draw_missing,
-    fill,
+    complete,
     open_checkpoint,
     saved_labels,
     their_state,
@@ -85,10 +84,9 @@ def load_answerer(folder: Path, *, generator: torch.Generator | None = None) -> 
     sizes = config.encoder.model_copy(update={"pooler": False})
     with torch.device("meta"):
         model = SpanClassifier(Encoder(sizes), config.span_dropout, transform=names.transform)
-    if saved_labels(config, infos, names) != model.classifier.out_features:
-        infos = {k: v for k, v in infos.items() if not k.startswith(names.drawn_with_labels)}
-    fill(model, folder, infos, names)
-    draw_missing(model, folder, generator)
+    held = saved_labels(config, infos, names)
+    without = () if held == model.classifier.out_features else names.drawn_with_labels
+    complete(model, folder, infos, names, generator, without=without)
     return model
 
 

@@ -6,11 +6,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from lowkey.errors import DataError
 from lowkey.hf.checkpoint import (
-    draw_missing,
-    fill,
+    complete,
     open_checkpoint,
+    required_labels,
     saved_labels,
     their_state,
     write_checkpoint,
@@ -40,9 +39,7 @@ def load_encoder(folder: Path, *, generator: torch.Generator | None = None) -> E
     with torch.device("meta"):
         encoder = Encoder(config.encoder)
     holder = nn.ModuleDict({"encoder": encoder})
-    kept = {key: info for key, info in infos.items() if not key.startswith(names.adapters.heads)}
-    fill(holder, folder, kept, names)
-    draw_missing(holder, folder, generator)
+    complete(holder, folder, infos, names, generator, without=names.adapters.heads)
     return encoder
 
 
@@ -69,10 +66,7 @@ def load_classifier(
     names = FAMILIES[config.model_type]
     held = saved_labels(config, infos, names)
     if num_labels is None:
-        if not held:
-            what = f"the model is no {names.classifier}"
-            raise DataError(what, where=str(folder), fix="train it first")
-        num_labels = held
+        num_labels = required_labels(held, folder, names)
     # A transform in front of the classifier takes the pooler's place.
     sizes = config.encoder.model_copy(
         update={"pooler": config.encoder.pooler and names.transform is None}
@@ -86,10 +80,8 @@ def load_classifier(
             transform_dropout=config.head_dropout if names.drops_before_transform else 0.0,
             transform_norm=names.pretrained_transform,
         )
-    if held != num_labels:
-        infos = {k: v for k, v in infos.items() if not k.startswith(names.drawn_with_labels)}
-    fill(model, folder, infos, names)
-    draw_missing(model, folder, generator)
+    without = () if held == num_labels else names.drawn_with_labels
+    complete(model, folder, infos, names, generator, without=without)
     return model
 
 

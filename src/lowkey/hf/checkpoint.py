@@ -125,6 +125,53 @@ def _is_of(part: tuple[str, ...], key: str, names: EncoderNames) -> bool:
         return False
 
 
+def required_labels(held: int | None, folder: Path, names: EncoderNames) -> int:
+    """Takes the number of labels from a checkpoint where nobody names one.
+
+    Args:
+        held: How many its head has; None without a head.
+        folder: The model folder, for messages.
+        names: The names of its family.
+
+    Returns:
+        The number.
+
+    Raises:
+        DataError: If there is no head.
+    """
+    if not held:
+        what = f"the model is no {names.classifier}"
+        raise DataError(what, where=str(folder), fix="train it first")
+    return held
+
+
+def complete(
+    model: nn.Module,
+    folder: Path,
+    infos: Mapping[str, TensorInfo],
+    names: EncoderNames,
+    generator: torch.Generator | None,
+    *,
+    without: tuple[str, ...] = (),
+) -> None:
+    """Puts the file's tensors into a model on the meta device, and draws the heads it lacks.
+
+    Args:
+        model: The model; changed in place.
+        folder: A model folder.
+        infos: The tensors of its weights file.
+        names: The names of its family.
+        generator: Draws; torch's global one if None.
+        without: First parts of the keys that are not to be taken.
+
+    Raises:
+        DataError: If a tensor is missing, is too many, or has another shape.
+    """
+    kept = {key: info for key, info in infos.items() if not key.startswith(without)}
+    fill(model, folder, kept, names)
+    draw_missing(model, folder, generator)
+
+
 def draw_missing(model: nn.Module, folder: Path, generator: torch.Generator | None) -> None:
     """Draws the heads a checkpoint lacks as BERT's were.
 

@@ -14,8 +14,7 @@ import torch
 from lowkey.errors import DataError
 from lowkey.files import TensorInfo
 from lowkey.hf.checkpoint import (
-    draw_missing,
-    fill,
+    complete,
     open_checkpoint,
     their_state,
     write_checkpoint,
@@ -176,8 +175,7 @@ def load_masked(folder: Path, *, generator: torch.Generator | None = None) -> Ma
     sizes = config.encoder.model_copy(update={"pooler": False})
     with torch.device("meta"):
         model = MaskedLanguageModel(Encoder(sizes), head.activation)
-    fill(model, folder, infos, names)
-    draw_missing(model, folder, generator)
+    complete(model, folder, infos, names, generator)
     return model
 
 

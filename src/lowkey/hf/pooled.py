@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from lowkey.hf.checkpoint import draw_missing, fill, open_checkpoint
+from lowkey.hf.checkpoint import complete, open_checkpoint
 from lowkey.hf.encoder_families import FAMILIES, EncoderNames
 from lowkey.hf.names import NameMap
 from lowkey.models.config import EncoderFamily
@@ -71,7 +71,5 @@ def load_pooled(
     sizes = config.encoder.model_copy(update={"pooler": False})
     with torch.device("meta"):
         model = SequenceClassifier(Encoder(sizes), num_labels, config.head_dropout, pooling=how)
-    kept = {key: info for key, info in infos.items() if not key.startswith(names.adapters.heads)}
-    fill(model, folder, kept, names)
-    draw_missing(model, folder, generator)
+    complete(model, folder, infos, names, generator, without=names.adapters.heads)
     return model

@@ -12,11 +12,10 @@ from pathlib import Path
 
 import torch
 
-from lowkey.errors import DataError
 from lowkey.hf.checkpoint import (
-    draw_missing,
-    fill,
+    complete,
     open_checkpoint,
+    required_labels,
     saved_labels,
     their_state,
     write_checkpoint,
@@ -83,19 +82,14 @@ def load_tagger(
     names = tagger_names(config.model_type)
     held = saved_labels(config, infos, names)
     if num_labels is None:
-        if not held:
-            what = f"the model is no {names.classifier}"
-            raise DataError(what, where=str(folder), fix="train it first")
-        num_labels = held
+        num_labels = required_labels(held, folder, names)
     sizes = config.encoder.model_copy(update={"pooler": False})
     # DistilBERT has a rate for its classifier of texts and none for that of words.
     dropout = sizes.dropout if sizes.family == "distilbert" else config.head_dropout
     with torch.device("meta"):
         model = TokenClassifier(Encoder(sizes), num_labels, dropout, transform=names.transform)
-    if held != num_labels:
-        infos = {k: v for k, v in infos.items() if not k.startswith(names.drawn_with_labels)}
-    fill(model, folder, infos, names)
-    draw_missing(model, folder, generator)
+    without = () if held == num_labels else names.drawn_with_labels
+    complete(model, folder, infos, names, generator, without=without)
     return model
 
 

@@ -8,9 +8,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lowkey.lora.config import LoRAConfig
+from lowkey.lora.mergeable import Mergeable
 
 
-class LoRAEmbedding(nn.Embedding):
+class LoRAEmbedding(nn.Embedding, Mergeable):
     r"""An ``Embedding`` that learns :math:`\Delta W = s (B A)^\top` beside its own frozen table.
 
     To look a row up is to multiply the table with a vector that is zero but for a one, so this is
@@ -54,11 +55,6 @@ class LoRAEmbedding(nn.Embedding):
         """Rank of the update: rows of A, columns of B."""
         return len(self.lora_embedding_A)
 
-    @property
-    def merged(self) -> bool:
-        """Whether the update is part of ``weight`` now."""
-        return self._original is not None
-
     def forward(self, input: Int[Tensor, "*ids"]) -> Float[Tensor, "*ids features"]:
         """Looks ids up, update included.
 
@@ -99,21 +95,6 @@ class LoRAEmbedding(nn.Embedding):
             A and B.
         """
         return self.lora_embedding_A.detach(), self.lora_embedding_B.detach()
-
-    @torch.no_grad()
-    def merge(self) -> None:
-        """Adds the update to the table and keeps the original; does nothing if merged."""
-        if self._original is None:
-            merged = self.adapted_weight()
-            self._original = self.weight.detach().clone()
-            self.weight.copy_(merged)
-
-    @torch.no_grad()
-    def unmerge(self) -> None:
-        """Puts the original table back, bit for bit; does nothing if not merged."""
-        if self._original is not None:
-            self.weight.copy_(self._original)
-            self._original = None
 
 
 def problem_with_tables(modules: Mapping[str, nn.Module], config: LoRAConfig) -> str | None:

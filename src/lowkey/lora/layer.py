@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from lowkey.lora.config import LoRAConfig
+from lowkey.lora.mergeable import Mergeable
 from lowkey.lora.start import principal_factors, start_update
 from lowkey.nn.dropout import Dropout, keep_bits, keep_where
 
 
-class LoRALinear(nn.Linear):
+class LoRALinear(nn.Linear, Mergeable):
     r"""A ``Linear`` that learns :math:`\Delta W = s B A` beside its own frozen weight.
 
     It adopts the parameters of the map it replaces, so their names in a checkpoint do not change;
@@ -86,11 +87,6 @@ class LoRALinear(nn.Linear):
     def rank(self) -> int:
         """Rank of the update: rows of A, columns of B."""
         return self.lora_A.out_features
-
-    @property
-    def merged(self) -> bool:
-        """Whether the update is part of ``weight`` now."""
-        return self._original is not None
 
     def forward(self, input: Float[Tensor, "*rows in_features"]) -> Float[Tensor, "*rows out"]:
         """Maps each row, update included.
@@ -181,22 +177,6 @@ class LoRALinear(nn.Linear):
         if self.initial_A is None or self.initial_B is None:
             return a, b
         return torch.cat([a, self.initial_A]), torch.cat([b, -self.initial_B], dim=1)
-
-    @torch.no_grad()
-    def merge(self) -> None:
-        """Adds the update to the weight and keeps the original; does nothing if merged."""
-        if self._original is None:
-            merged = self.adapted_weight()
-            self._original = self.weight.detach().clone()
-            self.weight.copy_(merged)
-
-    @torch.no_grad()
-    def unmerge(self) -> None:
-        """Puts the original weight back, bit for bit; does nothing if not merged."""
-        if self._original is not None:
-            # Subtracting the update would not give it back: in fp32 a fifth of the weights differ.
-            self.weight.copy_(self._original)
-            self._original = None
 
 
 class _LoRAFunction(torch.autograd.Function):

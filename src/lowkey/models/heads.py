@@ -3,19 +3,15 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
-from lowkey.models.config import EncoderConfig, HeadActivation, Pooling
-from lowkey.models.encoder import Encoder, initialise_as_bert
-from lowkey.nn.dropout import Dropout
-from lowkey.nn.feed_forward import ACTIVATIONS
+from lowkey.models.config import HeadActivation, Pooling
+from lowkey.models.encoder import Encoder
+from lowkey.models.headed import Classifier, Transform
 from lowkey.nn.layout import SequenceLayout
-from lowkey.nn.linear import LayerNorm, Linear
 from lowkey.nn.pooling import summarise
 
-_ACTIVATIONS = ACTIVATIONS | {"tanh": torch.tanh}
 _ENCODER_ROWS = {
     "encoder.embeddings": "tokens",
     "encoder.blocks": "tokens",
@@ -23,45 +19,7 @@ _ENCODER_ROWS = {
 }
 
 
-class Transform(nn.Module):
-    """A map and a non-linearity between the encoder and the classifier.
-
-    Args:
-        config: The encoder, whose width and biases the map shares.
-        activation: tanh in RoBERTa, gelu in ELECTRA, relu in DistilBERT.
-        dropout: Probability that one feature is dropped before the map.
-        normalised: Whether a normalisation follows (ModernBERT).
-    """
-
-    def __init__(
-        self,
-        config: EncoderConfig,
-        activation: HeadActivation,
-        dropout: float = 0.0,
-        *,
-        normalised: bool = False,
-    ):
-        super().__init__()
-        width, bias = config.d_model, config.bias
-        self.dropout = Dropout(dropout)
-        self.dense = Linear(width, width, bias=bias)
-        self.activation = _ACTIVATIONS[activation]
-        self.norm = LayerNorm(width, eps=config.norm_eps, bias=bias) if normalised else None
-
-    def forward(self, hidden: Float[Tensor, "rows d_model"]) -> Float[Tensor, "rows d_model"]:
-        """Transforms sentences or words.
-
-        Args:
-            hidden: A row for each.
-
-        Returns:
-            A row for each.
-        """
-        transformed = self.activation(self.dense(self.dropout(hidden)))
-        return transformed if self.norm is None else self.norm(transformed)
-
-
-class SequenceClassifier(nn.Module):
+class SequenceClassifier(Classifier):
     """One score per label for each text or pair of texts; with one label, a regression.
 
     BERT's head is one linear map on the pooled sentence. The encoders that were published without
@@ -108,37 +66,15 @@ class SequenceClassifier(nn.Module):
         transform_norm: bool = False,
         pooling: Pooling = "auto",
     ):
-        super().__init__()
         if pooling != "auto" and (encoder.pooler is not None or transform is not None):
             raise ValueError(f"pooling {pooling} takes the place of pooler and transform")
-        self.pooling: Pooling = pooling
-        self.encoder = encoder
-        self.transform = None
+        made = None
         if transform is not None:
-            self.transform = Transform(
+            made = Transform(
                 encoder.config, transform, transform_dropout, normalised=transform_norm
             )
-        self.dropout = Dropout(dropout)
-        self.classifier = Linear(encoder.config.d_model, num_labels)
-        for module in self.head:
-            module.apply(initialise_as_bert)
-
-    @property
-    def head(self) -> list[nn.Module]:
-        """The modules that a task trains from nothing."""
-        return [m for m in (self.transform, self.classifier) if m is not None]
-
-    def compute_in(self, dtype: torch.dtype) -> "SequenceClassifier":
-        """Chooses the precision of the activations; the weights stay in theirs.
-
-        Args:
-            dtype: torch.float32 or torch.bfloat16.
-
-        Returns:
-            The classifier itself.
-        """
-        self.encoder.compute_in(dtype)
-        return self
+        super().__init__(encoder, num_labels, dropout, made)
+        self.pooling: Pooling = pooling
 
     def forward(
         self,
@@ -158,14 +94,11 @@ class SequenceClassifier(nn.Module):
         """
         hidden = self.encoder(input_ids, layout, segment_ids)
         if self.pooling != "auto":
-            return self.classifier(self.dropout(summarise(hidden, layout, self.pooling)))
-        pooled = self.encoder.pool(hidden, layout).float()
-        if self.transform is not None:
-            pooled = self.transform(pooled)
-        return self.classifier(self.dropout(pooled))
+            return self.scores(summarise(hidden, layout, self.pooling))
+        return self.scores(self.encoder.pool(hidden, layout))
 
 
-class TokenClassifier(nn.Module):
+class TokenClassifier(Classifier):
     """One score per label for each word: a linear map on the hidden state of its first sub-word.
 
         logits = classifier(dropout(hidden))
@@ -197,32 +130,10 @@ class TokenClassifier(nn.Module):
         *,
         transform: HeadActivation | None = None,
     ):
-        super().__init__()
-        self.encoder = encoder
-        self.transform = None
+        made = None
         if transform is not None:
-            self.transform = Transform(encoder.config, transform, normalised=True)
-        self.dropout = Dropout(dropout)
-        self.classifier = Linear(encoder.config.d_model, num_labels)
-        for module in self.head:
-            module.apply(initialise_as_bert)
-
-    @property
-    def head(self) -> list[nn.Module]:
-        """The modules that a task trains from nothing."""
-        return [m for m in (self.transform, self.classifier) if m is not None]
-
-    def compute_in(self, dtype: torch.dtype) -> "TokenClassifier":
-        """Chooses the precision of the activations; the weights stay in theirs.
-
-        Args:
-            dtype: torch.float32 or torch.bfloat16.
-
-        Returns:
-            The classifier itself.
-        """
-        self.encoder.compute_in(dtype)
-        return self
+            made = Transform(encoder.config, transform, normalised=True)
+        super().__init__(encoder, num_labels, dropout, made)
 
     def forward(
         self,
@@ -244,7 +155,4 @@ class TokenClassifier(nn.Module):
             Logits in fp32, whatever the encoder computes in: the head is small and last.
         """
         hidden = self.encoder(input_ids, layout, segment_ids)
-        chosen = (hidden if rows is None else hidden[rows]).float()
-        if self.transform is not None:
-            chosen = self.transform(chosen)
-        return self.classifier(self.dropout(chosen))
+        return self.scores(hidden if rows is None else hidden[rows])

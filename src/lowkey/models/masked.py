@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from lowkey.models.config import Activation
 from lowkey.models.encoder import Encoder, initialise_as_bert
+from lowkey.models.headed import HeadedEncoder
 from lowkey.nn.embeddings import tied_logits
 from lowkey.nn.feed_forward import ACTIVATIONS
 from lowkey.nn.layout import SequenceLayout
@@ -49,7 +50,7 @@ class Prediction(nn.Module):
         return tied_logits(self.norm(self.activation(self.dense(hidden))), table) + self.bias
 
 
-class MaskedLanguageModel(nn.Module):
+class MaskedLanguageModel(HeadedEncoder):
     """An encoder with the head of its pre-training, which is tied to its embeddings.
 
     Args:
@@ -61,8 +62,7 @@ class MaskedLanguageModel(nn.Module):
     """
 
     def __init__(self, encoder: Encoder, activation: Activation | None = None):
-        super().__init__()
-        self.encoder = encoder
+        super().__init__(encoder)
         sizes = encoder.config
         self.prediction = Prediction(
             sizes.d_model,
@@ -77,18 +77,6 @@ class MaskedLanguageModel(nn.Module):
     def head(self) -> list[nn.Module]:
         """The modules behind the encoder."""
         return [self.prediction]
-
-    def compute_in(self, dtype: torch.dtype) -> "MaskedLanguageModel":
-        """Chooses the precision of the activations; the weights stay in theirs.
-
-        Args:
-            dtype: torch.float32 or torch.bfloat16.
-
-        Returns:
-            The model itself.
-        """
-        self.encoder.compute_in(dtype)
-        return self
 
     def forward(
         self,

@@ -1,18 +1,15 @@
 """The head that finds answers: how well each token begins and ends one."""
 
-import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from lowkey.models.config import HeadActivation
-from lowkey.models.encoder import Encoder, initialise_as_bert
-from lowkey.models.heads import Transform
-from lowkey.nn.dropout import Dropout
+from lowkey.models.encoder import Encoder
+from lowkey.models.headed import Classifier, Transform
 from lowkey.nn.layout import SequenceLayout
-from lowkey.nn.linear import Linear
 
 
-class SpanClassifier(nn.Module):
+class SpanClassifier(Classifier):
     """Two scores for each token: as the first and as the last of an answer.
 
         logits = classifier(dropout(hidden))
@@ -32,32 +29,10 @@ class SpanClassifier(nn.Module):
     def __init__(
         self, encoder: Encoder, dropout: float = 0.0, *, transform: HeadActivation | None = None
     ):
-        super().__init__()
-        self.encoder = encoder
-        self.transform = None
+        made = None
         if transform is not None:
-            self.transform = Transform(encoder.config, transform, normalised=True)
-        self.dropout = Dropout(dropout)
-        self.classifier = Linear(encoder.config.d_model, 2)
-        for module in self.head:
-            module.apply(initialise_as_bert)
-
-    @property
-    def head(self) -> list[nn.Module]:
-        """The modules that a task trains from nothing."""
-        return [m for m in (self.transform, self.classifier) if m is not None]
-
-    def compute_in(self, dtype: torch.dtype) -> "SpanClassifier":
-        """Chooses the precision of the activations; the weights stay in theirs.
-
-        Args:
-            dtype: torch.float32 or torch.bfloat16.
-
-        Returns:
-            The classifier itself.
-        """
-        self.encoder.compute_in(dtype)
-        return self
+            made = Transform(encoder.config, transform, normalised=True)
+        super().__init__(encoder, 2, dropout, made)
 
     def forward(
         self,
@@ -75,7 +50,4 @@ class SpanClassifier(nn.Module):
         Returns:
             Logits in fp32, whatever the encoder computes in: the head is small and last.
         """
-        hidden = self.encoder(input_ids, layout, segment_ids).float()
-        if self.transform is not None:
-            hidden = self.transform(hidden)
-        return self.classifier(self.dropout(hidden))
+        return self.scores(self.encoder(input_ids, layout, segment_ids))

@@ -30,7 +30,8 @@ def grouped(
 ) -> Tensor:
     """Computes groups of sentences of similar length; see ``AttentionKernel`` in ``kernels.py``."""
     plan = plan_groups(layout, memory_layout, num_heads, causal, window)
-    return _GroupedAttention.apply(q, k, v, bias, plan, dropout, generator)  # type: ignore[no-any-return] # autograd's apply is untyped
+    attended: Tensor = _GroupedAttention.apply(q, k, v, bias, plan, dropout, generator)
+    return attended
 
 
 def _gather(x: Tensor, rows: Tensor, group: Group, num_heads: int) -> Tensor:
