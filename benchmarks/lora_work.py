@@ -76,7 +76,7 @@ def make_windows(
     lengths = lengths.astype(np.int64)
     values = rng.integers(min(1000, vocab_size // 2), vocab_size, int(lengths.sum()))
     labels = rng.integers(0, 2, total)
-    examples = LabelledExamples(FlatSequences(values, lengths), None, labels, 0)
+    examples = LabelledExamples(FlatSequences(values, lengths), None, labels)
     mixed, grouped = [], []
     for repeat in range(scale.repeats):
         ids = np.arange(repeat * per_repeat, (repeat + 1) * per_repeat)

@@ -66,3 +66,9 @@ def test_where_it_looks_and_what_it_is(capsys):
     assert "merging moved the logits" in capsys.readouterr().out
     report = Path("run/report.html").read_text(encoding="utf-8")
     assert "An encoder that guesses masked words" in report
+
+
+def test_a_text_without_a_mask_is_named_by_its_line(capsys):
+    Path("ask.jsonl").write_text('{"text": "a [MASK]"}\n\n\n{"text": "good"}\n')
+    assert main(["predict", "run", "--file", "ask.jsonl"]) == 65
+    assert "ask.jsonl:4: there is nothing to guess" in capsys.readouterr().err

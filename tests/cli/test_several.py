@@ -68,7 +68,8 @@ def test_a_line_names_the_run_that_answers_it(
     assert main([*ALSO, "--file", "mixed.jsonl", "--json"]) == 0
     expected = [("moods", "good film"), ("classify", "dull"), ("moods", "dull")]
     assert_are(answers(capsys), [*expected, ("classify", "a film")])
-    # A single run answers all of them.
+    # A single run answers all of them, whatever stands under a key that it does not read.
+    Path("mixed.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert main(["predict", "runs/classify", "--file", "mixed.jsonl", "--json"]) == 0
     assert len(answers(capsys)) == 3
     Path("empty.jsonl").touch()
@@ -85,7 +86,12 @@ def test_a_line_names_the_run_that_answers_it(
             65,
             "wrong.jsonl:1: none of the runs is called mods — did you mean moods?",
         ),
-        ("runs/moods", {"text": "a", "adapter": 3}, 65, "wrong.jsonl:1: 3 is not a text"),
+        (
+            "runs/moods",
+            {"text": "a", "adapter": 3},
+            65,
+            "none of the runs is called 3",
+        ),
         ("runs/tag", {"text": "a"}, 65, "tag is a model for tagging — classifiers and regressors"),
         ("runs/translate", {"text": "a"}, 65, "translate is a model for translation"),
         ("runs/classify/best", {"text": "a"}, 2, "are both called classify — rename one"),
@@ -118,3 +124,16 @@ def test_a_pair_for_a_run_of_single_texts_is_told(
     assert capsys.readouterr().err == (
         "error: pair.jsonl:2 for classify: this model was trained on single texts\n"
     )
+
+
+def test_what_is_cut_is_told_and_a_key_that_nobody_reads_is_not(
+    two: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*ALSO, "good " * 60]) == 0
+    said = capsys.readouterr().err
+    assert [
+        f"and are cut (1 of 1; median 62, longest 62, 62 would cover 99%), by {name}" in said
+        for name in ("classify", "moods")
+    ] == [True, True]
+    Path("odd.jsonl").write_text('{"text": "good film", "adapter": 7}\n')
+    assert main(["predict", "runs/classify", "--file", "odd.jsonl"]) == 0

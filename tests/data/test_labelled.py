@@ -42,7 +42,7 @@ def test_a_batch_is_its_texts_end_to_end(tokenizer):
     assert batch.labels.tolist() == [0, 0, 2]
     assert batch.segment_ids is None
     assert batch.input_ids.dtype == batch.labels.dtype == torch.int64
-    assert (len(examples), examples.num_truncated) == (4, 0)
+    assert (len(examples), examples.notes("train")) == (4, [])
 
 
 def test_pairs_have_segments_in_bert_and_two_ends_between_them_in_roberta(tokenizer, tmp_path):
@@ -78,7 +78,7 @@ def test_cut_examples_are_counted(tokenizer):
     labels = LabelMap.from_rows(rows)
     examples = LabelledExamples.from_rows(rows, tokenizer, labels, fit=Fit(4))
     assert examples.lengths.tolist() == [4, 3, 4, 4]
-    assert examples.num_truncated == 1
+    assert "(1 of " in examples.notes("train")[0]
 
 
 def test_texts_without_labels_make_batches_too(tokenizer):

@@ -102,3 +102,7 @@ def test_long_texts_are_cut_as_the_library_cuts_or_refused_with_their_place(toke
         "a.jsonl:2: this text has 9 tokens, the model reads 5 at most (1 of 3, 33.3%, are longer)"
         " — shorten it"
     )
+
+
+def test_a_quarter_of_a_window_is_shared_where_nobody_says_how_much():
+    assert (Fit(20).shared, Fit(20, stride=3).shared) == (5, 3)

@@ -114,13 +114,15 @@ def test_what_is_saved_predicts_the_same_and_can_be_cloned(bert, method, tmp_pat
 
 def test_the_run_is_kept_where_it_is_asked_for(bert, tmp_path):
     out = tmp_path / "run"
-    ours = classifier(bert, num_train_epochs=1, out=out).fit(TEXTS, LABELS, (NEW, TRUTH))
+    ours = classifier(bert, num_train_epochs=1, out=out, r=3, lora_alpha=5)
+    ours.fit(TEXTS, LABELS, (NEW, TRUTH))
     assert (out / "report.html").exists()
     facts = json.loads((out / "best" / "lowkey.json").read_text())
     assert facts["counts"]["validation_rows"] == 40
     again = lowkey.TextClassifier.load(out, device="cpu")
     assert again.predict(NEW).tolist() == ours.predict(NEW).tolist()
-    assert (again.model, again.method) == (str(bert), "lora")
+    assert (again.model, again.method, again.r, again.lora_alpha) == (str(bert), "lora", 3, 5)
+    assert clone(again).fit(TEXTS, LABELS).pipeline_.lora_config.r == 3
     with pytest.raises(ConfigError, match="run already holds a run"):
         ours.fit(TEXTS, LABELS)
 
@@ -150,6 +152,14 @@ def test_numbers_are_learned(bert, tmp_path):
         lowkey.TextClassifier.load(tmp_path / "saved")
 
 
+class Table(dict):
+    """What a table of pandas is to those who do not know it: it goes through its columns."""
+
+    @property
+    def columns(self):
+        return list(self)
+
+
 def test_mistakes_are_told_by_name(bert, tmp_path):
     with pytest.raises(ConfigError, match=r"TextClassifier: unknown key train\.learning_rte"):
         classifier(bert, settings={"train.learning_rte": 1}).fit(TEXTS, LABELS)
@@ -157,6 +167,10 @@ def test_mistakes_are_told_by_name(bert, tmp_path):
         classifier(bert, method="lorra").fit(TEXTS, LABELS)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         classifier(bert).fit(TEXTS, LABELS[1:])
+    with pytest.raises(ValueError, match="give a list of texts, not one text"):
+        classifier(bert).fit("good", ["positive"] * 4)
+    with pytest.raises(ValueError, match="give one column of the table"):
+        classifier(bert).fit(Table(text=TEXTS), LABELS)
     with pytest.raises(ValueError, match="there are no rows"):
         classifier(bert).fit([], [])
     with pytest.raises(DataError, match="negative"):

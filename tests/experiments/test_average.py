@@ -46,9 +46,13 @@ def test_equal_checkpoints_have_themselves_as_mean(folder: Path) -> None:
 
 
 def test_a_fully_trained_classifier_can_be_averaged(folder: Path) -> None:
-    finetune(finetuning(*KEPT, "method=full"), folder / "run")
+    finetune(finetuning(*KEPT, "method=full", "calibrate=true"), folder / "run")
     average(folder / "run", last=3, out=folder / "mean")
-    averaged = dict(load(folder / "mean").model.named_parameters())
+    opened = load(folder / "mean")
+    # What was measured of other weights, and fitted to them, is not said of these.
+    assert load(folder / "run").facts.calibration is not None
+    assert (opened.facts.calibration, opened.facts.metrics, opened.facts.notes) == (None, {}, [])
+    averaged = dict(opened.model.named_parameters())
     steps = [checkpoint(folder / "run", step) for step in (2, 3, 4)]
     for name in steps[0]:
         mean = torch.stack([tensors[name] for tensors in steps]).double().mean(0).float()

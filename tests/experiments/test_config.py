@@ -25,7 +25,7 @@ def recipe(**changes):
 def test_a_method_brings_its_learning_rate_unless_the_recipe_says_one(method):
     rates = {"lora": 5e-4, "full": 5e-5, "head": 1e-2, "bitfit": 1e-3}
     assert recipe(method=method).train.learning_rate == rates[method]
-    assert defaults_for(method, "classify")["train.learning_rate"].value == rates[method]
+    assert defaults_for(method)["train.learning_rate"].value == rates[method]
     said = recipe(method=method, train={"learning_rate": 0.125})
     assert said.train.learning_rate == 0.125
 

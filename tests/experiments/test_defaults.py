@@ -27,7 +27,7 @@ def test_changing_a_row_changes_the_recipes_that_it_is_for(row, monkeypatch):
     for method in METHODS:
         recipe = FinetuneRecipe(**GIVEN, method=method)
         found = value_at(recipe, row.key)
-        assert found == (other if row.holds(method, "auto") else before[method])
+        assert found == (other if row.holds(method) else before[method])
     assert row.why
     assert row.source
 
@@ -36,7 +36,7 @@ def test_changing_a_row_changes_the_recipes_that_it_is_for(row, monkeypatch):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_recipe_without_a_word_has_the_values_of_the_table(method, task):
     recipe = FinetuneRecipe(**GIVEN, method=method, task=task)
-    found = defaults_for(method, task)
+    found = defaults_for(method)
     assert {"train.learning_rate", "train.warmup_steps", "train.num_train_epochs"} <= found.keys()
     for key, default in found.items():
         assert key in tiny_tasks.keys_of(FinetuneRecipe)
@@ -52,7 +52,7 @@ def test_what_the_recipe_says_is_kept():
 
 
 def test_a_section_that_is_none_is_left_for_others_to_refuse():
-    assert filled_in({"train": 3}, defaults_for("full", "tag").values())["train"] == 3
+    assert filled_in({"train": 3}, defaults_for("full").values())["train"] == 3
 
 
 def test_a_translator_that_goes_on_learns_at_the_rate_of_its_method():
@@ -63,6 +63,6 @@ def test_a_translator_that_goes_on_learns_at_the_rate_of_its_method():
 
 
 def test_lora_without_a_recipe_means_the_same():
-    values = {key: d.value for key, d in defaults_for("lora", "classify").items() if "lora" in key}
+    values = {key: d.value for key, d in defaults_for("lora").items() if "lora" in key}
     assert values == {key: value_at(FinetuneRecipe(**GIVEN), key) for key in values}
     assert values == {key: getattr(LoRAConfig(), key.partition(".")[2]) for key in values}

@@ -148,7 +148,7 @@ def test_commands_of_the_demo_are_commands_of_the_program(processes, monkeypatch
         config = Path(options[options.index("--config") + 1])
         with monkeypatch.context() as patch:
             # The demo's base is another package, which need not be here.
-            patch.setattr("lowkey.cli.early._refuse_what_is_not_there", lambda recipe: None)
+            patch.setattr("lowkey.cli.early.refuse_what_is_not_there", lambda recipe: None)
             recipe = open_recipe(cls, config, settings, out, resume=False)
         assert recipe.track == ["jsonl", "tensorboard"]
         assert hasattr(lowkey.cli.training, verb)

@@ -14,6 +14,11 @@ from lowkey.experiments.encoder_config import EncoderTraining, refuse_calibratio
         ),
         ("regress", {"sampling": "balanced"}, "and task regress has none — set it to uniform"),
         ("multilabel", {"sampling": "balanced"}, "set it to uniform, and train.class_weight: bal"),
+        (
+            "classify",
+            {"class_weight": "balanced", "sampling": "balanced"},
+            "are both balanced, and rare classes would weigh twice",
+        ),
         ("mlm", {"class_weight": "balanced"}, "weighs classes, and task mlm has none"),
         ("mlm", {"sampling": "balanced"}, "and task mlm has none — set it to uniform"),
         ("answer", {"class_weight": "balanced"}, "weighs classes, and task answer has none"),
@@ -25,7 +30,8 @@ def test_what_has_no_classes_is_not_balanced(task, train, message):
     with pytest.raises(ConfigError) as caught:
         refuse_unbalanced(task, EncoderTraining(**train))
     assert message in str(caught.value)
-    refuse_unbalanced("classify", EncoderTraining(**train))
+    for key in train:
+        refuse_unbalanced("classify", EncoderTraining(**{key: "balanced"}))
 
 
 @pytest.mark.parametrize("task", ["regress", "tag", "answer", "mlm"])

@@ -116,6 +116,23 @@ def test_pairs_and_numbers_are_exported(base, tmp_path):
     np.testing.assert_allclose(their_logits(model, out), logits(number), atol=1e-5)
 
 
+@pytest.mark.parametrize("long_texts", ["error", "window"])
+def test_a_pair_in_a_sample_is_taken_apart(base, tmp_path, long_texts):
+    """Each text by itself fits; the two of a sample in one, twice, would not."""
+    sample = {"source": "the film was ‖ very good", "target": "bad", "prediction": "bad"}
+    paired = classifier(
+        base,
+        "lora",
+        pairs=True,
+        task="pair",
+        max_length=9,
+        long_texts=long_texts,
+        samples=[sample],
+    )
+    said = export(saved(paired, tmp_path / "pair"), format="merged", out=tmp_path / "out")
+    assert "the logits of 1 texts by at most" in said
+
+
 def test_a_folder_that_holds_something_is_left_alone(base, tmp_path):
     run, out = saved(classifier(base, "lora"), tmp_path / "run"), tmp_path / "out"
     out.mkdir()

@@ -82,6 +82,9 @@ def test_updates_adapt_a_model_and_the_result_is_a_base(raw):
     assert (
         smaller["scores"]["validation"]["nll"]["before"]["value"] == facts.metrics["nll"]["value"]
     )
+    # The head is frozen: of what is trained, all stands outside of it.
+    counts = load("smaller", device="cpu").facts.counts
+    assert counts["trainable_parameters_without_head"] == counts["trainable_parameters"] > 0
     # transformers opens the whole model, and lowkey tunes it on.
     export(RUN, format="merged", out=Path("adapted"))
     theirs = BertForMaskedLM.from_pretrained("adapted").eval()
@@ -195,3 +198,21 @@ def test_a_tokenizer_without_a_mask_is_refused(raw):
     (raw / "bert" / "tokenizer.json").unlink()
     with pytest.raises(DataError, match=r"the tokenizer has no token \[MASK\]"):
         finetune(adapting(), RUN)
+
+
+def test_a_rate_for_a_head_that_is_not_trained_is_refused(raw):
+    with pytest.raises(ConfigError, match="is for heads that are trained, and by LoRA"):
+        adapting("train.head_learning_rate=0.1")
+    assert adapting("train.head_learning_rate=0.1", "method=full").train.head_learning_rate == 0.1
+
+
+def test_what_computes_in_fp32_is_kept_in_it(raw, monkeypatch):
+    """The frozen head, and the table that is its last map; the frozen blocks are not."""
+    learners = record_learners(monkeypatch, ROOM)
+    finetune(adapting("train.max_steps=1", "train.precision=bf16"), RUN)
+    model = learners[0].classifier.model
+    frozen = {n: p.dtype for n, p in model.named_parameters() if not p.requires_grad}
+    kept = {n for n, dtype in frozen.items() if dtype == torch.float32}
+    whole = {n for n in frozen if n.startswith("prediction.")}
+    assert kept == whole | {"encoder.embeddings.token.weight"}
+    assert frozen["encoder.blocks.0.attention.query.weight"] == torch.bfloat16

@@ -10,7 +10,9 @@ import torch
 from experiments.tasks import finetuning
 from pipelines.bundles import TEXTS, classifier, saved, translator, write_base
 
+from lowkey.data.config import DataConfig
 from lowkey.data.labelled import LabelledExamples
+from lowkey.data.sources import read_rows
 from lowkey.errors import ConfigError
 from lowkey.experiments.evaluation import evaluate
 from lowkey.experiments.finetune import finetune
@@ -20,6 +22,7 @@ from lowkey.hf.adapter_families import MARIAN
 from lowkey.hf.model_folder import base_identity
 from lowkey.lora.config import LoRAConfig
 from lowkey.lora.inject import adapters, inject
+from lowkey.pipelines.calibration import calibrated
 from lowkey.pipelines.load import load
 from lowkey.pipelines.published import published_facts
 from lowkey.pipelines.translator import Translator
@@ -120,13 +123,27 @@ def test_rows_held_out_in_training_are_found_again(folder):
     assert {name: score["before"] for name, score in split[1].items()} == said
 
 
+def test_what_was_fitted_to_the_old_weights_is_fitted_anew(folder):
+    settings = ("calibrate=true", "train.max_steps=8", "train.learning_rate=0.01")
+    finetune(finetuning(*settings), Path("run"))
+    rerank(Path("run"), rank=1)
+    old, new = (read_json(Path(f"run/{n}/lowkey.json")) for n in ("best", "best-rank-1"))
+    changed = load("run/best-rank-1", device="cpu")
+    examples = changed.examples(
+        read_rows("data/dev.jsonl", DataConfig(), ("text", "label"), key="x")
+    )
+    fitted = calibrated(changed.facts, changed.logits(examples), examples.labels)
+    assert new["calibration"] == fitted.model_dump(mode="json") != old["calibration"]
+
+
 def test_data_that_is_gone_is_told_and_no_old_score_is_kept(folder):
-    finetune(finetuning(), Path("run"))
+    finetune(finetuning("calibrate=true"), Path("run"))
     (folder / "data" / "dev.jsonl").rename(folder / "elsewhere.jsonl")
     found = rerank(Path("run"), rank=1)
     assert found["scores"] == {}
     assert found["not_scored"].startswith("data.validation: no such file data/dev.jsonl")
     assert read_json(Path("run/best-rank-1/lowkey.json"))["metrics"] == {}
+    assert read_json(Path("run/best-rank-1/lowkey.json"))["calibration"] is None
     assert rerank(Path("run"), rank=2, score=False)["not_scored"] is None
 
 

@@ -57,6 +57,27 @@ def test_a_bundle_that_computes_something_else_is_not_called_saved(folder, said,
         room.verified(RUN / "best", base="bert", precision="fp32")
 
 
+@pytest.mark.parametrize(
+    ("precision", "gap", "fine"),
+    [("fp32", 9e-5, True), ("fp32", 1e-3, False), ("bf16", 0.04, True), ("bf16", 0.2, False)],
+)
+def test_only_rounding_is_allowed(tmp_path, monkeypatch, precision, gap, fine):
+    (tmp_path / "probe.json").touch()
+    monkeypatch.setattr(room, "_in_new_process", lambda folder, base: gap)
+    if fine:
+        assert room.verified(tmp_path, base=None, precision=precision).startswith("saved: ")
+        return
+    with pytest.raises(DataError, match="does not compute what was trained"):
+        room.verified(tmp_path, base=None, precision=precision)
+
+
+def test_what_is_no_number_is_no_equality(tmp_path, monkeypatch):
+    (tmp_path / "probe.json").touch()
+    monkeypatch.setattr(room, "_in_new_process", lambda folder, base: float("nan"))
+    with pytest.raises(DataError, match="differs by nan"):
+        room.verified(tmp_path, base=None, precision="fp32")
+
+
 def test_labels_in_another_order_are_noticed(folder):
     finetune(finetuning("train.max_steps=2", "method=full"), RUN)
     path = RUN / "best" / "probe.json"

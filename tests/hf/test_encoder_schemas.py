@@ -6,7 +6,7 @@ import pytest
 import tiny_families
 
 from lowkey.errors import DataError
-from lowkey.hf.bert import load_encoder
+from lowkey.hf.bert import load_classifier, load_encoder
 
 
 @pytest.mark.parametrize("key", ["num_hidden_groups", "inner_group_num"])
@@ -35,3 +35,13 @@ def test_an_mpnet_with_other_distances_is_refused(tmp_path):
     tiny_families.write(tmp_path, "mpnet", relative_attention_num_buckets=64)
     with pytest.raises(DataError, match="relative_attention_num_buckets must be 32, got 64"):
         load_encoder(tmp_path)
+
+
+def test_the_head_of_an_mpnet_drops_as_its_blocks_do(tmp_path):
+    """transformers gives it no rate of its own, whatever a config says."""
+    from transformers import AutoModelForSequenceClassification
+
+    tiny_families.write(tmp_path, "mpnet", hidden_dropout_prob=0.3, classifier_dropout=0.7)
+    theirs = AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    ours = load_classifier(tmp_path, 2)
+    assert ours.dropout.p == theirs.classifier.dropout.p == 0.3

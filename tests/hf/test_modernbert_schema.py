@@ -108,6 +108,7 @@ def test_layers_and_angles_of_the_new_spelling_count(tmp_path):
         ({"layer_types": ["sliding_attention"] * 22}, "full_attention in every n-th"),
         ({"layer_types": ["full_attention"] * 3}, "full_attention in every n-th"),
         ({"layer_types": ["linear_attention"] * 22}, "layer_types"),
+        ({"layer_types": []}, "layer_types"),
         ({"rope_parameters": {"full_attention": {"rope_type": "yarn", "rope_theta": 1e4}}}, "rope"),
         ({"rope_parameters": {"full_attention": {"rope_theta": float("1e999")}}}, "Infinity"),
         ({"global_rope_theta": 0}, "global_rope_theta"),

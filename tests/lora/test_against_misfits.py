@@ -83,3 +83,10 @@ def test_a_base_with_adapters_and_a_model_without_are_refused() -> None:
         AdapterBank(tiny.classifier(), {"classifier": "sentences"}, base="tiny").add(
             "x", *adapted(), base="tiny"
         )
+
+
+def test_a_head_for_another_width_is_refused() -> None:
+    model, config = adapted()
+    model.classifier = tiny.classifier(d_model=8, num_heads=2).classifier
+    with pytest.raises(DataError, match=r"adapter x changes classifier, which is not such a"):
+        bank_of().add("x", model, config, base="tiny")

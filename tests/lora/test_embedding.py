@@ -12,6 +12,7 @@ from lowkey.lora.inject import adapters, inject, merge_all, unmerge_all
 from lowkey.models.config import EncoderConfig, TransformerConfig
 from lowkey.models.encoder import Encoder
 from lowkey.models.heads import SequenceClassifier
+from lowkey.models.masked import MaskedLanguageModel
 from lowkey.models.transformer import Transformer
 from lowkey.nn.layout import SequenceLayout
 
@@ -206,3 +207,9 @@ def test_a_source_table_of_its_own_is_not_tied() -> None:
 def test_what_tables_do_not_have_is_refused(options: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         inject(tiny.classifier(), LoRAConfig(r=1, target_modules=["query", "token"], **options))
+
+
+def test_the_table_that_a_head_for_masks_shares_is_tied() -> None:
+    model = MaskedLanguageModel(Encoder(tiny.encoder_config()))
+    with pytest.raises(ConfigError, match=r"the table encoder\.embeddings\.token is tied"):
+        inject(model, LoRAConfig(target_modules=["token"], modules_to_save=[]))

@@ -60,3 +60,11 @@ def test_the_longest_match_says_which_rows_a_map_sees() -> None:
     assert found == ["x", "y", "z", "x"]
     with pytest.raises(ValueError, match="which rows ab sees"):
         kind_of("ab", kinds)
+
+
+def test_a_batch_inside_a_batch_gives_way_to_the_outer_one() -> None:
+    router = Router()
+    with router.route({"tokens": Rows(["a"], [3])}):
+        with router.route({"tokens": Rows(["b"], [2])}):
+            assert router.groups("tokens", 2) == [("b", slice(0, 2))]
+        assert router.groups("tokens", 3) == [("a", slice(0, 3))]

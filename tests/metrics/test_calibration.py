@@ -52,6 +52,17 @@ def test_no_threshold_is_better(seed, both):
 def test_equally_good_ones_are_decided_by_nearness_to_one_half():
     sure, true = np.array([0.9, 0.8, 0.1]), np.array([True, True, False])
     assert best_threshold(sure, true) == pytest.approx(0.45)
+    # F1 is 2 / 3 at 0.85 and at 0.3.
+    tied = np.array([0.9, 0.8, 0.7, 0.6]), np.array([True, False, False, True])
+    assert best_threshold(*tied) == pytest.approx(0.3)
     assert best_threshold(sure, np.zeros(3, dtype=bool)) == 0.5
     # Without an order there is nothing to find: everybody is a yes.
     assert best_threshold(np.full(3, 0.7), true) == pytest.approx(0.35)
+
+
+def test_a_bin_holds_its_upper_end():
+    """0.2 and 0.4 stand on edges; with 0.15 and 0.35 they lie in the bins that end there."""
+    assert NUM_BINS == 15
+    sure, hits = np.array([0.15, 0.2, 0.35, 0.4]), np.array([False, True, True, False])
+    gaps = [abs(1 - 0.15 - 0.2), abs(1 - 0.35 - 0.4)]
+    assert expected_calibration_error(sure, hits) == pytest.approx(sum(gaps) / 4)

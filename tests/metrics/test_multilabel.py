@@ -113,3 +113,12 @@ def test_rows_must_be_there():
             of(nothing, nothing)
     with pytest.raises(ValueError, match="average_precision: no rows"):
         average_precision_of(nothing.astype(float), nothing)
+
+
+def test_rows_that_a_system_says_nothing_of_are_ties():
+    truth = np.array([[True], [False], [True], [False]])
+    silent = np.full((4, 1), -np.inf)
+    with np.errstate(all="raise"):
+        found = multilabel_measures(truth, truth, silent)["average_precision"].score().value
+    same = multilabel_measures(truth, truth, np.full((4, 1), -9.0))["average_precision"]
+    assert found == same.score().value == pytest.approx(0.5)

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+import tiny
 import torch
 from models.examples import batch, make
 from pydantic import ValidationError
@@ -92,3 +93,8 @@ def test_gate_and_rotary_positions_reach_every_block(gated: bool, positions: str
     ids[:2] = torch.tensor([3, 4])
     swapped = torch.cat([ids[:2].flip(0), ids[2:]])
     assert (model(ids, source, *target) - model(swapped, source, *target)).abs().max() > 1e-4
+
+
+def test_one_block_for_all_layers_needs_its_norms_behind_it():
+    with pytest.raises(ValueError, match="share_blocks needs norm post"):
+        tiny.encoder_config(share_blocks=True, norm="pre")

@@ -113,15 +113,18 @@ def test_the_answer_is_the_best_slice_of_the_context_over_all_windows(base):
     window = np.repeat(np.arange(len(lengths)), lengths)
     for q, answer in enumerate(ours.answers(examples)):
         spans = [
-            (float(scores[i, 0] + scores[j, 1]), examples.starts[i], examples.ends[j])
+            (float(scores[i, 0] + scores[j, 1]), examples.starts[i], examples.ends[j], i, j)
             for i in (owner == q).nonzero()[0]
             for j in range(i, min(i + 3, len(owner)))
             if window[j] == window[i] and min(examples.starts[i], examples.starts[j]) >= 0
         ]
-        _, start, end = max(spans, key=lambda span: span[0])
+        _, start, end, i, j = max(spans, key=lambda span: span[0])
         assert (answer["start"], answer["end"]) == (start, end)
         assert answer["answer"] == CONTEXTS[q][start:end]
-        assert 0 < answer["score"] < 1
+        inside = np.flatnonzero(window == window[i])
+        p = torch.from_numpy(scores[inside]).softmax(0)
+        expected = float(p[i - inside[0], 0] * p[j - inside[0], 1])
+        assert answer["score"] == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_threshold_decides_between_the_best_answer_and_none(base):

@@ -176,3 +176,22 @@ def test_a_base_that_has_changed_is_noticed(runs: dict[str, Path], base: Path) -
 def test_a_run_is_called_like_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert run_name(Path()) == tmp_path.name
+
+
+def test_long_texts_are_told_and_named_as_the_caller_names_them(base: Path, tmp_path: Path) -> None:
+    options: dict[str, dict[str, Any]] = {
+        "cuts": {"max_length": 6},
+        "reads": {"max_length": 30, "seed": 6},
+        "refuses": {"max_length": 6, "long_texts": "error", "seed": 7},
+    }
+    runs = [saved(classifier(base, "lora", **each), tmp_path / n) for n, each in options.items()]
+    bank, said = TextBank.load(runs, device="cpu"), []
+    texts = ["a", "the film was very good and great", "b"]
+    bank.predict(texts, ["reads", "cuts", "cuts"], say=said.append)
+    (note,) = said
+    assert note.startswith("note: 50.0% of the given texts are longer than 6 tokens and are cut")
+    assert note.endswith(", by cuts")
+    with pytest.raises(DataError, match=r"x\.jsonl:7 for refuses: this text has 9 tokens"):
+        bank.predict(texts, ["reads", "refuses", "cuts"], places=["a", "x.jsonl:7", "b"])
+    with pytest.raises(DataError, match="text 2 for refuses: this text has 9 tokens"):
+        bank.predict(texts, ["reads", "refuses", "cuts"])

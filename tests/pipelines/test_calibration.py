@@ -132,3 +132,15 @@ def test_a_bundle_with_thresholds_for_other_labels_is_refused(kind, labels, thre
         facts(kind, labels, calibration=Calibration(thresholds=thresholds, **errors))
     with pytest.raises(ValueError, match="temperature"):
         Calibration(temperature=0.0, **errors)
+
+
+def test_what_is_calibrated_for_the_second_time_is_measured_as_it_was_before_the_first():
+    rng = np.random.default_rng(3)
+    facts = Facts(kind="classification", task="classify", method="full", labels=["no", "yes"])
+    truth = rng.integers(0, 2, 200)
+    logits = rng.normal(size=(200, 2)).astype(np.float32)
+    logits[np.arange(200), truth] += 9
+    first = calibrated(facts, logits, truth)
+    again = calibrated(facts.model_copy(update={"calibration": first}), logits, truth)
+    assert again == first
+    assert first.error_before != first.error_after

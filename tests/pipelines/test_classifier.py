@@ -171,13 +171,13 @@ def test_scores_are_those_of_the_answers(base, tmp_path):
     guesses = [answer["label"] for answer in ours.predict(TEXTS)]
     truth = [guesses[0], *(LABELS[(LABELS.index(g) + 1) % 3] for g in guesses[1:])]
     labelled = [{"text": t, "label": n} for t, n in zip(TEXTS, truth, strict=True)]
-    scores = ours.score(ours.examples(rows(tmp_path, *labelled)))
+    scores = ours.score_rows(rows(tmp_path, *labelled))
     assert scores["accuracy"].value == pytest.approx(1 / 5)
     assert scores.keys() == {"accuracy", "f1_macro"}
     numbers = classifier(base, "full", **REGRESSION)
     found = [answer["score"] for answer in numbers.predict(TEXTS)]
     labelled = [{"text": t, "label": v + 2.0} for t, v in zip(TEXTS, found, strict=True)]
-    scores = numbers.score(numbers.examples(rows(tmp_path, *labelled)))
+    scores = numbers.score_rows(rows(tmp_path, *labelled))
     assert scores.keys() == {"mse", "pearson", "spearman"}
     assert scores["mse"].value == pytest.approx(4, abs=1e-5)
     assert scores["pearson"].value == pytest.approx(1, abs=1e-5)

@@ -4,8 +4,8 @@ import torch
 
 from lowkey.data.flat import FlatSequences
 from lowkey.data.label_sets import LabelSets
-from lowkey.pipelines.bundle import Facts
-from lowkey.pipelines.decisions import decision_of
+from lowkey.pipelines.bundle import Calibration, Facts
+from lowkey.pipelines.decisions import Classes, decision_of
 
 LOGITS = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 
@@ -49,3 +49,18 @@ def test_the_plain_value_is_that_of_the_score():
     truth = np.array([0, 1, 2, 0, 1, 2])
     for measure in decision("classification").measures(LOGITS, truth).values():
         assert measure.plain() == measure.score().value
+
+
+def test_a_threshold_parts_probabilities_that_are_next_to_each_other():
+    """Halfway between two neighbours of fp32 there is no number in fp32 itself."""
+    facts = Facts(kind="classification", task="classify", method="full", labels=["no", "yes"])
+    logits = np.array([[0.0, 0.1], [0.0, np.nextafter(np.float32(0.1), np.float32(1))]], np.float32)
+    low, high = Classes(facts).probabilities(logits)[:, 1].astype(np.float64)
+    while low == high:
+        logits[1, 1] = np.nextafter(logits[1, 1], np.float32(1))
+        low, high = Classes(facts).probabilities(logits)[:, 1].astype(np.float64)
+    fitted = Calibration(
+        temperature=1, error_before=0, error_after=0, rows=2, thresholds=[(low + high) / 2]
+    )
+    decision = Classes(facts.model_copy(update={"calibration": fitted}))
+    assert decision.choose(logits).tolist() == [0, 1]

@@ -148,6 +148,8 @@ def test_a_text_that_asks_nothing_or_too_much_is_refused(base):
     ours = filler(base)
     with pytest.raises(DataError, match=r"text 2: there is nothing to guess — write \[MASK\] som"):
         ours.predict(["[MASK]", "good"])
+    with pytest.raises(DataError, match=r"a\.txt:9: there is nothing to guess"):
+        ours.predict(["[MASK]", "good"], places=["a.txt:4", "a.txt:9"])
     with pytest.raises(DataError, match="this text has 13 tokens, the model reads 12 at most"):
         ours.predict(["[MASK] a b c d e f g h i j"])
     with pytest.raises(DataError, match="reads single texts"):

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+import tiny
 import torch
 from torch import Tensor, nn
 
+from lowkey.models.encoder import Encoder
 from lowkey.nn.attention import MultiHeadAttention
 from lowkey.nn.layout import SequenceLayout
 from lowkey.reports.attention import attention_maps, collect_attention
@@ -86,7 +88,9 @@ def test_a_cache_is_refused() -> None:
     from lowkey.reports.attention import _recorder
 
     with pytest.raises(ValueError, match=r"block\.attention: .* with a cache"):
-        _recorder("block.attention", {})(MultiHeadAttention(8, 2), (X, LAYOUT), {"cache": object()})
+        _recorder("block.attention", {}, 1)(
+            MultiHeadAttention(8, 2), (X, LAYOUT), {"cache": object()}
+        )
 
 
 def test_maps_carry_the_tokens_of_the_chosen_sentence(model: TwoAttentions) -> None:
@@ -98,3 +102,23 @@ def test_maps_carry_the_tokens_of_the_chosen_sentence(model: TwoAttentions) -> N
     np.testing.assert_array_equal(cross.weights, weights["cross_attention"][1].numpy())
     with pytest.raises(ValueError, match="attention: weights of shape"):
         attention_maps(weights, tokens.__getitem__, sentence=0)
+
+
+def test_a_block_that_is_passed_again_and_again_has_a_map_for_each_time() -> None:
+    config = tiny.encoder_config(num_layers=3, share_blocks=True)
+    encoder = Encoder(config).eval()
+    tiny.randomise(encoder, seed=3, std=0.5)
+    ids, layout = torch.tensor([3, 4, 5, 6, 7]), SequenceLayout([3, 2])
+    with collect_attention(encoder) as weights, torch.no_grad():
+        encoder(ids, layout)
+        encoder(ids.flip(0), layout)
+    assert list(weights) == [f"blocks.{i}.attention" for i in range(3)]
+    assert [len(found) for found in weights.values()] == [4, 4, 4]
+    # By hand: what the block looks at when it gets what it made before.
+    hidden = encoder.embeddings(ids, layout.positions)
+    for i in range(3):
+        (block,) = encoder.blocks
+        expected = block.attention.weights(hidden, layout)
+        for one, own in zip(expected, weights[f"blocks.{i}.attention"][:2], strict=True):
+            torch.testing.assert_close(own, one, atol=1e-6, rtol=1e-5)
+        hidden = block(hidden, layout, None)

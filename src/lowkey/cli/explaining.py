@@ -35,10 +35,7 @@ def _general() -> list[tuple[str, str, str, str]]:
     """Lists every default: key, value, what it holds for and why."""
     from lowkey.experiments.defaults import DEFAULTS
 
-    return [
-        (d.key, _text(d.value), ", ".join((*d.methods, *d.tasks)) or "all", _reason(d))
-        for d in DEFAULTS
-    ]
+    return [(d.key, _text(d.value), ", ".join(d.methods) or "all", _reason(d)) for d in DEFAULTS]
 
 
 def _of_recipe(config: Path, settings: list[str]) -> list[tuple[str, str, str, str]]:
@@ -52,7 +49,7 @@ def _of_recipe(config: Path, settings: list[str]) -> list[tuple[str, str, str, s
     given = set(flat_keys(given_values(config, settings)))
     values = recipe.model_dump()
     rows = []
-    for default in defaults_for(recipe.method, recipe.task).values():
+    for default in defaults_for(recipe.method).values():
         section, _, name = default.key.partition(".")
         value, why, who = values[section][name], _reason(default), "lowkey"
         if default.key in given:

@@ -30,7 +30,7 @@ def labelled(
     """
     done = 0
     for portion in portions:
-        places = [one.place or f"text {done + n}" for n, one in enumerate(portion, start=1)]
+        places = _places(portion, done)
         texts = [one.text for one in portion]
         examples = model.examples_of(texts, _second_texts(portion), places=places)
         for note in examples.notes("given"):
@@ -54,8 +54,17 @@ def filled(
     Raises:
         DataError: If a text has no mask, is longer than the model reads, or comes with another.
     """
+    done = 0
     for portion in portions:
-        yield model.predict([one.text for one in portion], _second_texts(portion))
+        texts = [one.text for one in portion]
+        places = _places(portion, done)
+        done += len(portion)
+        yield model.predict(texts, _second_texts(portion), places=places)
+
+
+def _places(portion: "Sequence[Input]", done: int) -> list[str]:
+    """Names each text: its line, or which of all texts it is."""
+    return [one.place or f"text {done + n}" for n, one in enumerate(portion, start=1)]
 
 
 def _second_texts(portion: "Sequence[Input]") -> list[str] | None:

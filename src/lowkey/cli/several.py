@@ -1,5 +1,6 @@
 """How ``lowkey predict`` lets several runs over one base answer: ``--also RUN``."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -67,6 +68,7 @@ def answers_of_several(
             [name for _, name in asked],
             [portion[i].pair for i, _ in asked],
             places=[portion[i].place or f"text {done + i + 1}" for i, _ in asked],
+            say=lambda note: print(note, file=sys.stderr),
         )
         done += len(portion)
         yield [{"adapter": name, **one} for (_, name), one in zip(asked, found, strict=True)]

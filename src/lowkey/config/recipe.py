@@ -53,9 +53,7 @@ def load_recipe(cls: type[C], path: Path, overrides: Sequence[str] = ()) -> C:
         ...     load_recipe(Train, Path(file.name), ["seed=7"])
         Train(seed=7)
     """
-    document = read_yaml(path)
-    for override in overrides:
-        _apply(document, override)
+    document = _read(path, overrides)
     set_by = [override.partition("=")[0].strip() for override in overrides]
     return _checked(cls, document, str(path), set_by)
 
@@ -111,10 +109,14 @@ def given_values(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         MissingInputError: If the file is not there or cannot be read.
         ConfigError: If it is not YAML of keys and values, or an override is wrong.
     """
+    return _read(path, overrides).data
+
+
+def _read(path: Path, overrides: Sequence[str]) -> YamlDocument:
     document = read_yaml(path)
     for override in overrides:
         _apply(document, override)
-    return document.data
+    return document
 
 
 def dump_recipe(config: Config) -> str:

@@ -75,6 +75,17 @@ class FlatSequences:
         made.__dict__["starts"] = starts  # where the property below keeps what it has computed
         return made
 
+    def aligned(self, values: Integer[np.ndarray, " values"]) -> "FlatSequences":
+        """Deals other values out to the same sequences, without counting them again.
+
+        Args:
+            values: As many as there are here.
+
+        Returns:
+            Sequences of the same lengths.
+        """
+        return FlatSequences.at(values, self.lengths, self.starts)
+
     @cached_property
     def starts(self) -> Int64[np.ndarray, " sequences"]:
         """Where each sequence begins; computed once, for every batch asks."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -29,7 +30,6 @@ class LabelledExamples:
         tokens: The token ids of each example, or of each of its windows, example after example.
         segments: For pairs, 0 or 1 for each token; it has the shape of ``tokens``.
         labels: The label, or the labels, of each example; None without any.
-        num_truncated: How many examples were cut to the greatest length.
         windows: Where long texts are read in windows, how many each example has; else None.
         whole: How many tokens each example has as it stands; None if that was not kept.
         max_length: Most tokens of an example, or of a window.
@@ -38,7 +38,6 @@ class LabelledExamples:
     tokens: FlatSequences
     segments: UInt8[np.ndarray, " tokens"] | None
     labels: Truth | None
-    num_truncated: int
     windows: Int64[np.ndarray, " examples"] | None = None
     whole: Int64[np.ndarray, " examples"] | None = None
     max_length: int | None = None
@@ -116,12 +115,10 @@ class LabelledExamples:
                 leaves no room for windows, or if a text cannot be written as UTF-8.
         """
         fitted = fit_to_length(texts, pairs, tokenizer, fit, places=places, fix=fix)
-        long = 0 if fit.max_length is None else int((fitted.whole > fit.max_length).sum())
         return cls(
             fitted.tokens,
             fitted.segment_ids,
             labels,
-            num_truncated=long if fitted.windows is None else 0,
             windows=fitted.windows,
             whole=fitted.whole,
             max_length=fit.max_length,
@@ -145,7 +142,7 @@ class LabelledExamples:
                 [z if p.segments is None else p.segments for p, z in zip(parts, first, strict=True)]
             )
         tokens = FlatSequences.join([part.tokens for part in parts])
-        return cls(tokens, segments, None, sum(part.num_truncated for part in parts))
+        return cls(tokens, segments, None)
 
     def __len__(self) -> int:
         """Returns the number of examples."""
@@ -194,6 +191,12 @@ class LabelledExamples:
             f" longest {self.whole.max()}, {cover} would cover 99%)"
         ]
 
+    @cached_property
+    def _places(self) -> FlatSequences:
+        """Which windows each example has."""
+        assert self.windows is not None, "only texts in windows have several places"
+        return FlatSequences(np.arange(len(self.tokens)), self.windows)
+
     def batch(self, ids: Sequence[int], device: torch.device | str = "cpu") -> LabelledBatch:
         """Lays some examples end to end.
 
@@ -206,13 +209,13 @@ class LabelledExamples:
         """
         index, owners = np.asarray(ids, dtype=np.int64), None
         if self.windows is not None:
-            windows = FlatSequences(np.arange(len(self.tokens)), self.windows).take(ids)
+            windows = self._places.take(ids)
             index = windows.values
             owners = on_device(np.repeat(np.arange(len(ids)), windows.lengths), device)
         chosen = self.tokens.take(index)
         segment_ids = None
         if self.segments is not None:
-            segments = FlatSequences(self.segments, self.tokens.lengths).take(index)
+            segments = self.tokens.aligned(self.segments).take(index)
             segment_ids = on_device(segments.values.astype(np.int64), device)
         return LabelledBatch(
             input_ids=on_device(chosen.values.astype(np.int64), device),

@@ -204,7 +204,7 @@ class QuestionExamples:
             The batch, in the order of ``ids``.
         """
         chosen = self.tokens.take(ids)
-        segments = FlatSequences(self.segments, self.tokens.lengths).take(ids)
+        segments = self.tokens.aligned(self.segments).take(ids)
         return QuestionBatch(
             input_ids=on_device(chosen.values.astype(np.int64), device),
             layout=SequenceLayout(torch.from_numpy(chosen.lengths), device),

@@ -69,6 +69,15 @@ class EncoderEstimator(Estimator):
         self.out = out
         self.verbose = verbose
 
+    @classmethod
+    def _parameters_of(cls, pipeline: Any) -> dict[str, Any]:
+        facts, config = pipeline.facts, pipeline.lora_config
+        found = {"method": facts.method, "max_length": facts.max_length}
+        if config is not None:
+            found |= {"r": config.r, "lora_alpha": config.lora_alpha}
+            found["target_modules"] = config.target_modules
+        return {"model": facts.base_model or "", **found}
+
     def _values(self) -> dict[str, Any]:
         return {
             "method": self.method,

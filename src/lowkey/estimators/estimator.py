@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from lowkey.config import Config
 from lowkey.errors import ConfigError, DataError
-from lowkey.files import read_json, staged_folder, write_json, write_text
+from lowkey.files import read_json, refuse_full_folder, staged_folder, write_json, write_text
 from lowkey.hf.model_folder import make_folder
 from lowkey.pipelines.bundle import first_problem
 from lowkey.pipelines.load import load
@@ -73,8 +73,7 @@ class Estimator(BaseEstimator, ABC):
         """
         check_is_fitted(self, "pipeline_")
         folder = Path(folder)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise ConfigError(f"{folder} is not empty", where="save", fix="name a new folder")
+        refuse_full_folder(folder, where="save")
         classes = getattr(self, "classes_", None)
         about = SavedEstimator(
             parameters={key: plain(value) for key, value in self.get_params(deep=False).items()},
@@ -87,6 +86,8 @@ class Estimator(BaseEstimator, ABC):
     @classmethod
     def load(cls: type[E], folder: str | Path, *, device: str = "auto") -> E:
         """Opens a saved estimator, or the model of a run.
+
+        Of a run only those parameters are known that its bundle tells; the others are as usual.
 
         Args:
             folder: What ``save`` has written, a run folder, or a bundle.
@@ -108,7 +109,7 @@ class Estimator(BaseEstimator, ABC):
             )
         saved = _read(path / ESTIMATOR_FILE)
         known = inspect.signature(cls).parameters
-        given = saved.parameters if saved else cls._parameters_of(pipeline.facts)
+        given = saved.parameters if saved else cls._parameters_of(pipeline)
         unknown = sorted(set(given) - set(known))
         if unknown:
             raise DataError(f"unknown parameter {unknown[0]}", where=str(path / ESTIMATOR_FILE))
@@ -117,9 +118,9 @@ class Estimator(BaseEstimator, ABC):
         return estimator
 
     @classmethod
-    def _parameters_of(cls, facts: Any) -> dict[str, Any]:
-        """The parameters of a model that no estimator has made."""
-        return {"model": facts.base_model or "", "method": facts.method}
+    @abstractmethod
+    def _parameters_of(cls, pipeline: Any) -> dict[str, Any]:
+        """What the bundle tells of the parameters, of a model that no estimator has made."""
 
     def _take(self, pipeline: Any, classes: Sequence[Any] | None) -> None:
         """Takes over a trained model."""
@@ -168,6 +169,21 @@ def rows_of(**columns: Collection[Any]) -> list[dict[str, Any]]:
     if not rows:
         raise ValueError("there are no rows")
     return rows
+
+
+def refuse_bare(values: Any) -> None:
+    """Refuses what is no column of texts, though one can go through it: a text, or a whole table.
+
+    Args:
+        values: What was given.
+
+    Raises:
+        ValueError: If it is one of them.
+    """
+    if isinstance(values, str):
+        raise ValueError("give a list of texts, not one text")
+    if hasattr(values, "columns"):
+        raise ValueError("give one column of the table")
 
 
 def plain(value: Any) -> Any:

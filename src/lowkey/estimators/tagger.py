@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from lowkey.data.labels import label_name
 from lowkey.estimators.encoders import EncoderEstimator, classes_of
-from lowkey.estimators.estimator import plain, rows_of
+from lowkey.estimators.estimator import plain, refuse_bare, rows_of
 from lowkey.metrics.tagging import tag_measures
 from lowkey.pipelines.sentences import words_of
 from lowkey.pipelines.tagger import Tagger as Pipeline
@@ -74,6 +74,7 @@ class Tagger(EncoderEstimator):
             DataError: If a sentence has no words, or is longer than the model reads.
         """
         check_is_fitted(self, "pipeline_")
+        refuse_bare(X)
         answers = self.pipeline_.predict([words_of(sentence) for sentence in X])
         values = dict(zip(self.pipeline_.facts.labels, self.classes_.tolist(), strict=True))
         return [[values.get(tag) for tag in answer["tags"]] for answer in answers]
@@ -105,4 +106,5 @@ class Tagger(EncoderEstimator):
 
 
 def _rows(sentences: Sentences, tags: Collection[Any]) -> list[dict[str, Any]]:
+    refuse_bare(sentences)
     return rows_of(tokens=[words_of(one) for one in sentences], tags=[list(row) for row in tags])

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from lowkey.data.labels import label_name
 from lowkey.estimators.encoders import EncoderEstimator, classes_of
-from lowkey.estimators.estimator import plain, rows_of
+from lowkey.estimators.estimator import plain, refuse_bare, rows_of
 from lowkey.pipelines.classifier import TextClassifier as Pipeline
 
 Texts = Collection[Any]
@@ -167,6 +167,7 @@ class TextRegressor(RegressorMixin, _TextEstimator):
 
 def _columns(texts: Texts) -> tuple[list[str], list[str] | None]:
     """Takes texts as they are, and pairs apart."""
+    refuse_bare(texts)
     items = [one if isinstance(one, str) else plain(one) for one in texts]
     if not items or not isinstance(items[0], list):
         return items, None

@@ -7,7 +7,7 @@ from typing import Any
 from sklearn.utils.validation import check_is_fitted
 
 from lowkey.config import make_recipe
-from lowkey.estimators.estimator import Estimator, rows_of
+from lowkey.estimators.estimator import Estimator, refuse_bare, rows_of
 from lowkey.experiments.config import TranslationRecipe
 from lowkey.experiments.translation import train
 from lowkey.pipelines.text_scores import text_scores
@@ -119,6 +119,7 @@ class Translator(Estimator):
             DataError: If a text is longer than the model reads.
         """
         check_is_fitted(self, "pipeline_")
+        refuse_bare(X)
         return self.pipeline_.translate(list(X))
 
     def score(self, X: Collection[str], y: Collection[str]) -> float:
@@ -141,7 +142,8 @@ class Translator(Estimator):
         return scores["chrf" if "chrf" in scores else "exact_match"].value
 
     @classmethod
-    def _parameters_of(cls, facts: Any) -> dict[str, Any]:
+    def _parameters_of(cls, pipeline: Any) -> dict[str, Any]:
+        facts = pipeline.facts
         if facts.method in ("full", "lora"):
             return {"start_from": facts.base_model, "method": facts.method}
         return {}
@@ -178,4 +180,5 @@ class Translator(Estimator):
 
 
 def _rows(sources: Collection[str], targets: Collection[str]) -> list[dict[str, Any]]:
+    refuse_bare(sources)
     return rows_of(source=list(sources), target=list(targets))

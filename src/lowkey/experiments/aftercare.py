@@ -8,6 +8,12 @@ from lowkey.experiments.learners import Learner
 from lowkey.pipelines.calibration import calibrated
 from lowkey.pipelines.classifier import TextClassifier
 
+FLATTERED = (
+    "the {} fitted on the validation rows that the scores are of, which flatters them"
+    " — give data.test for scores that are not"
+)
+"""What a user must know of scores of the rows that something was chosen by."""
+
 
 def care_for(
     learner: Learner,
@@ -31,12 +37,11 @@ def care_for(
     Returns:
         What a user of the model must know.
     """
-    notes = []
-    validation = learner.validation
+    notes: list[str] = []
+    truth, logits = learner.validation.labels, best.logits(learner.validation)
     if recipe.calibrate:
-        truth = validation.labels
         assert truth is not None, "validation examples have labels"
-        found = calibrated(best.facts, best.logits(validation), truth)
+        found = calibrated(best.facts, logits, truth)
         best.facts = best.facts.model_copy(update={"calibration": found})
         say(
             f"calibrated on {found.rows} validation rows: temperature {found.temperature:.3g},"
@@ -44,9 +49,6 @@ def care_for(
             f" {found.error_after:.3f} after"
         )
         if found.thresholds and scored == "validation":
-            notes.append(
-                "the thresholds were fitted on the validation rows that the scores are of, which"
-                " flatters them — give data.test for scores that are not"
-            )
-    collapse = collapse_note(learner, best, recipe, steps)
+            notes.append(FLATTERED.format("thresholds were"))
+    collapse = collapse_note(learner, best, logits, recipe, steps)
     return [*notes, collapse] if collapse else notes

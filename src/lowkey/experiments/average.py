@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lowkey.errors import ConfigError, DataError, MissingInputError
-from lowkey.files import read_tensors, staged_folder
+from lowkey.files import read_tensors, refuse_full_folder, staged_folder
 from lowkey.lora.inject import adapters
 from lowkey.pipelines.load import load
 from lowkey.run_folder import RunFolder
@@ -36,8 +36,7 @@ def average(run: Path, *, last: int, out: Path, base: str | None = None) -> list
         Vaswani et al., "Attention Is All You Need", 2017, section 6.1, averages the last 5 (base)
         or 20 (big) checkpoints.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out} is not empty", where="--out", fix="name a new folder")
+    refuse_full_folder(out, where="--out")
     folder = RunFolder.open(run)
     steps = saved_checkpoints(folder.checkpoints)
     chosen = sorted(steps)[-last:]
@@ -57,8 +56,9 @@ def average(run: Path, *, last: int, out: Path, base: str | None = None) -> list
     means = _mean([steps[step] for step in chosen])
     own = {name: p for name, p in pipeline.model.named_parameters() if name in means}
     restore_parameters(own, means)
-    # The scores in the facts are those of other weights.
-    pipeline.facts = pipeline.facts.model_copy(update={"metrics": {}, "samples": []})
+    # The scores in the facts, and what was fitted to them, are of other weights.
+    nothing = {"metrics": {}, "samples": [], "calibration": None, "notes": []}
+    pipeline.facts = pipeline.facts.model_copy(update=nothing)
     with staged_folder(out) as stage:
         pipeline.save(stage)
     return chosen

@@ -89,7 +89,7 @@ def balanced_weights(counts: Counts) -> Float32[np.ndarray, " classes"]:
         >>> balanced_weights(np.array([30, 10])).round(3).tolist()
         [0.6669999957084656, 2.0]
     """
-    # A class that only held-out rows have is never looked up.
+    # A class that only held-out rows have is never looked up: rows are weighed by their own.
     weights = counts.sum() / (len(counts) * np.maximum(counts, 1))
     return weights.astype(np.float32)
 

@@ -10,18 +10,20 @@ from lowkey.experiments.balance import counts_of, is_skewed
 from lowkey.experiments.config import FinetuneRecipe
 from lowkey.experiments.learners import Learner
 from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.decisions import Logits
 
 _FEW_STEPS = 100
 
 
 def collapse_note(
-    learner: Learner, best: TextClassifier, recipe: FinetuneRecipe, steps: int
+    learner: Learner, best: TextClassifier, logits: Logits, recipe: FinetuneRecipe, steps: int
 ) -> str | None:
     """Looks whether the best model says the same of all validation rows, though they differ.
 
     Args:
         learner: What was trained, with the rows.
         best: The model as it is kept.
+        logits: What it says of the validation rows.
         recipe: How it was trained.
         steps: Updates made.
 
@@ -31,7 +33,7 @@ def collapse_note(
     truth = learner.validation.labels
     if truth is None or best.facts.kind == "regression":
         return None
-    chosen = best.decision.choose(best.logits(learner.validation))
+    chosen = best.decision.choose(logits)
     if not _all_equal(chosen) or _all_equal(_table(truth)):
         return None
     names = best.facts.labels

@@ -95,7 +95,7 @@ class TranslationRecipe(Config):
             return values
         values = {"method": "full", **values}
         # Of what is known of encoders, the rates hold here too: the weights are trained already.
-        rate = defaults_for(str(values["method"]), "translate").get("train.learning_rate")
+        rate = defaults_for(str(values["method"])).get("train.learning_rate")
         return filled_in(values, [rate] if rate else [])
 
     @model_validator(mode="after")
@@ -172,8 +172,8 @@ class FinetuneRecipe(Config):
     def _defaults_of_finetuning(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        method, task = str(values.get("method", "lora")), str(values.get("task", "auto"))
-        return filled_in(values, defaults_for(method, task).values())
+        method = str(values.get("method", "lora"))
+        return filled_in(values, defaults_for(method).values())
 
     @model_validator(mode="after")
     def _possible(self) -> "FinetuneRecipe":
@@ -189,6 +189,11 @@ class FinetuneRecipe(Config):
                 " — leave it at auto"
             )
         refuse_impossible(self.task, self.data, self.model)
+        if (self.task, self.method) == ("mlm", "lora") and self.train.head_learning_rate:
+            raise ValueError(
+                "train.head_learning_rate is for heads that are trained, and by LoRA that of task"
+                " mlm is not — leave it out"
+            )
         if self.model.pooling != "auto" and (self.method, self.lora.bias) == ("lora", "all"):
             raise ValueError(
                 f"lora.bias all takes in the head's, which with model.pooling {self.model.pooling}"

@@ -1,7 +1,7 @@
 """What ``lowkey finetune`` does where a recipe is silent, with the reasons: the one table of it.
 
 Recipes are filled in from these rows, and ``lowkey explain defaults`` prints them. A default that
-holds for some methods or tasks says so; of several rows for a key the first that fits holds.
+holds for some methods says so; of several rows for a key the first that fits holds.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -19,7 +19,6 @@ class Default:
         why: The reason.
         source: Who found it: a paper with its place, or a measurement of ours.
         methods: The methods it holds for; all of them if empty.
-        tasks: The tasks it holds for; all of them if empty.
         unless: A key that takes its place, if the recipe gives that one.
     """
 
@@ -28,22 +27,18 @@ class Default:
     why: str
     source: str
     methods: tuple[str, ...] = ()
-    tasks: tuple[str, ...] = ()
     unless: str = ""
 
-    def holds(self, method: str, task: str) -> bool:
-        """Says whether it is for a method and a task.
+    def holds(self, method: str) -> bool:
+        """Says whether it is for a method.
 
         Args:
             method: What is trained.
-            task: What is learned.
 
         Returns:
             Whether it is.
         """
-        return (not self.methods or method in self.methods) and (
-            not self.tasks or task in self.tasks
-        )
+        return not self.methods or method in self.methods
 
 
 _DEVLIN = "Devlin et al., BERT, 2019, appendix A.3"
@@ -123,23 +118,22 @@ DEFAULTS: tuple[Default, ...] = (
 """In the order in which they are shown. They hold for encoders and data of any size."""
 
 
-def defaults_for(method: str, task: str) -> dict[str, Default]:
-    """Picks what holds for a method and a task.
+def defaults_for(method: str) -> dict[str, Default]:
+    """Picks what holds for a method.
 
     Args:
         method: What is trained.
-        task: What is learned.
 
     Returns:
         The default of each key.
 
     Example:
-        >>> defaults_for("full", "classify")["train.learning_rate"].value
+        >>> defaults_for("full")["train.learning_rate"].value
         5e-05
     """
     found: dict[str, Default] = {}
     for default in DEFAULTS:
-        if default.holds(method, task):
+        if default.holds(method):
             found.setdefault(default.key, default)
     return found
 

@@ -75,7 +75,7 @@ def refuse_impossible(task: str, data: DataConfig, model: BaseModel) -> None:
 
 
 def refuse_unbalanced(task: str, train: EncoderTraining) -> None:
-    """Refuses to balance what has no classes.
+    """Refuses to balance what has no classes, or to balance it twice.
 
     Args:
         task: The task, as it was found.
@@ -84,6 +84,12 @@ def refuse_unbalanced(task: str, train: EncoderTraining) -> None:
     Raises:
         ConfigError: If weights or samples by class are asked for and cannot be had.
     """
+    if train.class_weight == train.sampling == "balanced":
+        raise ConfigError(
+            "train.class_weight and train.sampling are both balanced, and rare classes would weigh"
+            " twice as much as is fair and more",
+            fix="set one of them back",
+        )
     if task in ("regress", "answer", "mlm") and train.class_weight != "none":
         raise ConfigError(
             f"train.class_weight weighs classes, and task {task} has none",

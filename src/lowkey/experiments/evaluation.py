@@ -14,7 +14,7 @@ from lowkey.experiments.compared import compared, write_outputs
 from lowkey.experiments.config import TranslationRecipe
 from lowkey.experiments.splits import hold_out
 from lowkey.experiments.translation_baselines import translation_baselines
-from lowkey.files import read_yaml
+from lowkey.files import read_yaml, refuse_full_folder
 from lowkey.pipelines.bundle import FACTS_FILE, Facts, as_metrics
 from lowkey.pipelines.load import load
 from lowkey.pipelines.published import read_facts
@@ -47,7 +47,7 @@ def evaluate(
     Raises:
         LowkeyError: If the model or the data is not usable, or the folder cannot be written.
     """
-    _refuse_full_folder(outputs)
+    refuse_full_folder(outputs, where="--outputs")
     facts = [read_facts(resolve_bundle(run))]
     systems, rows = _answered([run], facts, data, base, device, precision)
     measures = measures_of(systems, rows, facts[0].kind, [facts[0].task])
@@ -85,7 +85,7 @@ def compare(
         LowkeyError: If a model or the data is not usable, if the runs are of different kinds, if
             there are no baselines for them, or if the folder cannot be written.
     """
-    _refuse_full_folder(outputs)
+    refuse_full_folder(outputs, where="--outputs")
     facts = [read_facts(resolve_bundle(run)) for run in runs]
     _refuse_other_kinds(runs, facts)
     training = _training_rows(runs[0], facts[0]) if baselines else None
@@ -141,13 +141,6 @@ def _answered(
         systems.append(answers_of(str(run), pipeline, rows))
     assert rows is not None, "there is at least one run"
     return systems, rows
-
-
-def _refuse_full_folder(outputs: Path | None) -> None:
-    if outputs is None or not outputs.exists():
-        return
-    if not outputs.is_dir() or any(outputs.iterdir()):
-        raise ConfigError(f"{outputs} is not empty", where="--outputs", fix="name a new folder")
 
 
 def _refuse_other_kinds(runs: Sequence[Path], facts: Sequence[Facts]) -> None:

@@ -13,7 +13,7 @@ from lowkey.experiments.export_translator import (
     write_whole,
 )
 from lowkey.experiments.samples import BETWEEN
-from lowkey.files import staged_folder, write_text
+from lowkey.files import refuse_full_folder, staged_folder, write_text
 from lowkey.lora.inject import adapters, merge_all, unmerge_all
 from lowkey.pipelines.answerer import Answerer
 from lowkey.pipelines.classifier import TextClassifier
@@ -46,8 +46,7 @@ def export(run: Path, *, format: Format, out: Path, base: str | None = None) -> 
         ConfigError: If the model has no such form, or the folder holds something.
         LowkeyError: If the model is not usable.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out} is not empty", where="--out", fix="name a new folder")
+    refuse_full_folder(out, where="--out")
     pipeline = load(run, base=base)
     if isinstance(pipeline, Translator):
         return _export_translator(pipeline, format, out)
@@ -134,9 +133,14 @@ def _logits_of(
     if isinstance(pipeline, Tagger):
         sentences = pipeline.examples_of(texts)
         return lambda: pipeline.logits(sentences)
+    # A sample shows both texts of a pair in one.
+    parts = [text.partition(BETWEEN) for text in texts]
+    first, second = [part[0] for part in parts], [part[2] for part in parts]
     if isinstance(pipeline, Answerer):
-        parts = [text.partition(BETWEEN) for text in texts]
-        asked = pipeline.examples_of([part[0] for part in parts], [part[2] for part in parts])
+        asked = pipeline.examples_of(first, second)
         return lambda: pipeline.logits(asked)
-    examples = pipeline.examples_of(texts, texts if pipeline.facts.pairs else None)
+    if pipeline.facts.pairs:
+        pairs = pipeline.examples_of(first, second)
+        return lambda: pipeline.logits(pairs)
+    examples = pipeline.examples_of(texts)
     return lambda: pipeline.logits(examples)

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 
 from lowkey.errors import ConfigError, DataError
-from lowkey.experiments.rerank import refuse_full_folder, write_scored
+from lowkey.experiments.rerank import write_scored
 from lowkey.experiments.rescore import Before, score_before
 from lowkey.experiments.spectrum import kept_by, refuse_without_base
 from lowkey.experiments.tuned import TunedPair, open_pair
-from lowkey.files import staged_folder
+from lowkey.files import refuse_full_folder, staged_folder
 from lowkey.hf.adapter import save_adapter
 from lowkey.hf.hub import resolve_model
 from lowkey.hf.marian_config import is_marian
@@ -72,7 +72,7 @@ def extract(
         DataError: If tuned was trained from another base.
         LowkeyError: If a model is not usable, or the folder cannot be written.
     """
-    refuse_full_folder(out)
+    refuse_full_folder(out, where="--out")
     folder = resolve_bundle(tuned)
     facts = read_facts(folder) if (folder / FACTS_FILE).is_file() or is_marian(folder) else None
     base_folder = resolve_model(base, key="BASE")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from lowkey import runtime
@@ -19,12 +20,12 @@ from lowkey.data.pair_tokenizer import refuse_other_size
 from lowkey.data.tags import tag_map
 from lowkey.data.tokenizer import TextTokenizer
 from lowkey.errors import ConfigError
-from lowkey.experiments.aftercare import care_for
+from lowkey.experiments.aftercare import FLATTERED, care_for
 from lowkey.experiments.config import FinetuneRecipe
 from lowkey.experiments.encoder_config import refuse_calibration, refuse_unbalanced
 from lowkey.experiments.learners import Learner, TagLearner, learner_of
 from lowkey.experiments.mask_learner import MaskLearner
-from lowkey.experiments.method import make_trainable, parts_to_begin
+from lowkey.experiments.method import make_trainable, parameter_counts, parts_to_begin
 from lowkey.experiments.rates import finetuning_rates
 from lowkey.experiments.samples import label_samples
 from lowkey.experiments.session import Session, environment, open_session
@@ -115,10 +116,7 @@ def _prepare(
     max_length = _max_length(recipe.data.max_length, model.encoder, recipe.model.path)
     lora_config = make_trainable(model, recipe, base, generator, say)
     rate_of = finetuning_rates(model, model.encoder, parts_to_begin(model, base), recipe)
-    for parameter in model.parameters():
-        if not parameter.requires_grad:
-            # Frozen weights lose nothing by being kept in the precision they are used in.
-            parameter.data = parameter.data.to(dtype)
+    _keep_frozen_in(dtype, model.encoder)
     local = Path(recipe.model.path).expanduser()
     facts = Facts(
         kind=KINDS[choice.task],
@@ -140,6 +138,17 @@ def _prepare(
     model.compute_in(dtype)
     pipeline = kind(model, tokenizer, facts, device, lora_config)
     return learner_of(pipeline, splits, recipe, say), rate_of
+
+
+def _keep_frozen_in(dtype: torch.dtype, encoder: Encoder) -> None:
+    """Keeps frozen weights in the precision they are used in, by which they lose nothing.
+
+    Heads compute in fp32, and so does an output that is tied to a table of embeddings.
+    """
+    for module in encoder.modules():
+        for parameter in module.parameters(recurse=False):
+            if not parameter.requires_grad and not getattr(module, "tied", False):
+                parameter.data = parameter.data.to(dtype)
 
 
 def _labels(recipe: FinetuneRecipe, splits: Splits, choice: TaskChoice) -> LabelMap | None:
@@ -177,17 +186,18 @@ def _conclude(
         notes = care_for(
             learner, reloaded, recipe, steps=fit.step, scored=name, say=session.progress.note
         )
+    if (
+        isinstance(reloaded, Answerer)
+        and name == "validation"
+        and reloaded.facts.null_threshold is not None
+    ):
+        notes.append(FLATTERED.format("threshold for no answer was"))
     for note in notes:
         session.progress.warn(note)
     scores = reloaded.score_rows(rows)
     session.tracker.log(fit.step, {f"{name}/{k}": score.value for k, score in scores.items()})
-    trainable = sum(p.numel() for p in learner.model.parameters() if p.requires_grad)
-    of_head = [p for module in learner.classifier.model.head for p in module.parameters()]
-    head = sum(p.numel() for p in of_head if p.requires_grad)
     counts = {
-        "parameters": sum(p.numel() for p in learner.model.parameters()),
-        "trainable_parameters": trainable,
-        "trainable_parameters_without_head": trainable - head,
+        **parameter_counts(learner.model, learner.classifier.model.head),
         "steps": fit.step,
         "epochs": fit.epoch,
         "training_seconds": fit.seconds,

@@ -109,10 +109,7 @@ class Learner:
         Returns:
             The metrics of the task.
         """
-        truth = self.validation.labels
-        assert truth is not None, "validation examples have labels"
-        logits = self.classifier.logits(self.validation)
-        measures = self.classifier.decision.measures(logits, truth)
+        measures = self.classifier.measures(self.validation)
         return {name: measure.plain() for name, measure in measures.items()}
 
 
@@ -188,8 +185,8 @@ class TagLearner:
         Returns:
             The metrics of the task.
         """
-        scores = self.classifier.score(self.validation)
-        return {name: score.value for name, score in scores.items()}
+        measures = self.classifier.measures(self.validation)
+        return {name: measure.plain() for name, measure in measures.items()}
 
 
 def learner_of(
@@ -229,12 +226,12 @@ def learner_of(
                 say(note)
         return SpanLearner(pipeline, asked["train"], asked["validation"], recipe)
     if isinstance(pipeline, MaskFiller):
-        texts = {name: pipeline.examples(part) for name, part in rows.items()}
+        masks = {"train": recipe.mlm}  # others are masked as models are compared
+        texts = {name: pipeline.examples(part, masks.get(name)) for name, part in rows.items()}
         for name, part in texts.items():
             for note in part.notes(name, pipeline.facts.max_length or 0):
                 say(note)
-        train = pipeline.examples(splits.train, recipe.mlm)
-        return MaskLearner(pipeline, train, texts["validation"], recipe)
+        return MaskLearner(pipeline, texts["train"], texts["validation"], recipe)
     labelled = {name: pipeline.examples(part) for name, part in rows.items()}
     learner = Learner(pipeline, labelled["train"], labelled["validation"], recipe)
     if learner.counts is not None and is_skewed(learner.counts):

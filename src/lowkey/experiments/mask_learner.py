@@ -72,8 +72,8 @@ class MaskLearner:
         Returns:
             nll, perplexity and accuracy.
         """
-        scores = self.classifier.score(self.validation)
-        return {name: score.value for name, score in scores.items()}
+        measures = self.classifier.measures(self.validation)
+        return {name: measure.plain() for name, measure in measures.items()}
 
 
 def _in_epoch(epoch: int, count: int, pieces: Sequence[int]) -> list[int]:

@@ -76,6 +76,27 @@ def make_trainable(
     return None
 
 
+def parameter_counts(model: nn.Module, head: Sequence[nn.Module] = ()) -> dict[str, int]:
+    """Counts what a model has and what of it is trained.
+
+    Args:
+        model: The model.
+        head: The modules of its head.
+
+    Returns:
+        ``parameters``, ``trainable_parameters`` and ``trainable_parameters_without_head``.
+    """
+    parameters = list(model.parameters())
+    trainable = sum(p.numel() for p in parameters if p.requires_grad)
+    of_head = [p for module in head for p in module.parameters()]
+    return {
+        "parameters": sum(p.numel() for p in parameters),
+        "trainable_parameters": trainable,
+        "trainable_parameters_without_head": trainable
+        - sum(p.numel() for p in of_head if p.requires_grad),
+    }
+
+
 def parts_to_begin(
     model: SequenceClassifier | TokenClassifier | SpanClassifier | MaskedLanguageModel, base: Path
 ) -> list[nn.Module]:

@@ -16,14 +16,15 @@ def finetuning_rates(
     r"""Gives each parameter of a model its learning rate, in units of ``train.learning_rate``.
 
     With the decay :math:`\delta` of ``train.layer_decay``, block :math:`i` of :math:`n`, counted
-    from 0, has the factor :math:`\delta^{n - i}`, the embeddings :math:`\delta^{n + 1}`, and what
-    stands behind the blocks 1. The head has ``train.head_learning_rate``, if there is one, and B of
-    LoRA ``lora.loraplus_lr_ratio`` times the rate of its place.
+    from 0, has the factor :math:`\delta^{n - i}`, the embeddings (and MPNet's bias of distances,
+    which all blocks share) :math:`\delta^{n + 1}`, and what stands behind the blocks 1. The head
+    has ``train.head_learning_rate``, if there is one, and B of LoRA ``lora.loraplus_lr_ratio``
+    times the rate of its place.
 
     Args:
         model: The model, adapted already if it is to be.
         encoder: Its encoder.
-        head: The modules that begin at random.
+        head: The modules in front of the task, most of which begin at random.
         recipe: What to do.
 
     Returns:
@@ -46,10 +47,11 @@ def finetuning_rates(
         block = layer_of(name)
         if block is not None:
             part, depth = f"block {block}", block + 1
-        elif "embeddings." in name:
+        elif "embeddings." in name or "relative_bias." in name:
+            # The bias of distances is one table for all blocks, as the embeddings are.
             part, depth = "embeddings", 0
         else:
-            part, depth = "pooler", top
+            part, depth = ("pooler" if "pooler." in name else "last norm"), top
         part = "encoder" if decay == 1 else part
         faster = of_update(name).factor
         part = part if faster == 1 else f"{part}, B of LoRA"

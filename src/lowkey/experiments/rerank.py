@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from lowkey.errors import ConfigError
-from lowkey.experiments.rescore import Before, recount, score_after, score_before
+from lowkey.experiments.rescore import Before, recount, refit, score_after, score_before
 from lowkey.experiments.spectrum import kept_by
-from lowkey.files import staged_folder
+from lowkey.files import refuse_full_folder, staged_folder
 from lowkey.lora.config import LoRAConfig
 from lowkey.lora.inject import Adapted, adapters
 from lowkey.lora.spectrum import Decomposition, decompose_update, set_update
@@ -52,7 +52,7 @@ def rerank(
             no such rank or share, or if the folder holds something.
         LowkeyError: If the model is not usable, or the bundle cannot be written.
     """
-    refuse_full_folder(out)
+    refuse_full_folder(out, where="--out")
     _refuse_both_or_neither(rank, keep)
     folder = resolve_bundle(run)
     _refuse_unadapted(run, read_facts(folder))
@@ -64,7 +64,7 @@ def rerank(
     old = max(module.rank for module in modules.values())
     rank = _choose(found, old, rank, keep)
     out = out or _beside(folder, rank)
-    refuse_full_folder(out)
+    refuse_full_folder(out, where="--out")
     before = score_before(run, pipeline) if score else Before()
     changed = _of_rank(config, rank, modules)
     for name, module in modules.items():
@@ -108,24 +108,12 @@ def write_scored(
         DataError: If the bundle does not open again.
     """
     pipeline.facts = recount(pipeline.facts, pipeline)
+    refit(pipeline, before)
     pipeline.save(folder)
     scores, told = score_after(before, load(folder, base=base, device=device))
     counts = {**pipeline.facts.counts, "disk_bytes": folder_bytes(folder)}
     pipeline.facts.model_copy(update={**told, "counts": counts}).write(folder)
     return scores
-
-
-def refuse_full_folder(out: Path | None) -> None:
-    """Refuses to write where something is already.
-
-    Args:
-        out: The folder to write; None if it is not known yet.
-
-    Raises:
-        ConfigError: If it holds something, or is none.
-    """
-    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out} is not empty", where="--out", fix="name a new folder")
 
 
 def _refuse_both_or_neither(rank: int | None, keep: float | None) -> None:

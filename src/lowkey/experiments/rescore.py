@@ -12,10 +12,14 @@ from lowkey.errors import LowkeyError, MissingInputError
 from lowkey.experiments.answers import columns_of
 from lowkey.experiments.config import FinetuneRecipe, TranslationRecipe
 from lowkey.experiments.evaluation import recipe_of
+from lowkey.experiments.method import parameter_counts
 from lowkey.experiments.samples import label_samples, text_samples
 from lowkey.experiments.splits import read_splits
 from lowkey.metrics.intervals import Score
+from lowkey.pipelines.answerer import Answerer
 from lowkey.pipelines.bundle import Facts, as_metrics
+from lowkey.pipelines.calibration import calibrated
+from lowkey.pipelines.classifier import TextClassifier
 from lowkey.pipelines.load import AnyPipeline
 from lowkey.pipelines.translator import Translator
 
@@ -74,6 +78,30 @@ def score_after(before: Before, pipeline: AnyPipeline) -> tuple[dict[str, Any], 
     return compared, told
 
 
+def refit(pipeline: AnyPipeline, before: Before) -> None:
+    """Fits anew what was fitted to the old weights: temperature and thresholds.
+
+    Without validation rows a calibration is left out; a threshold for no answer stays as it was,
+    for without one every question would get an answer.
+
+    Args:
+        pipeline: The changed model; its facts are replaced.
+        before: What the first model scored, with its rows.
+    """
+    facts, rows = pipeline.facts, before.rows.get("validation")
+    pipeline.facts = facts.model_copy(update={"calibration": None, "notes": []})
+    if rows is None:
+        return
+    if isinstance(pipeline, Answerer) and facts.null_threshold is not None:
+        examples = pipeline.examples(rows)
+        pipeline.fit_threshold(examples, pipeline.find(examples))
+    if isinstance(pipeline, TextClassifier) and facts.calibration is not None:
+        examples = pipeline.examples(rows)
+        assert examples.labels is not None, "validation rows have labels"
+        found = calibrated(pipeline.facts, pipeline.logits(examples), examples.labels)
+        pipeline.facts = pipeline.facts.model_copy(update={"calibration": found})
+
+
 def recount(facts: Facts, pipeline: AnyPipeline) -> Facts:
     """Counts the parameters of a changed model anew; what the training took stays.
 
@@ -84,15 +112,8 @@ def recount(facts: Facts, pipeline: AnyPipeline) -> Facts:
     Returns:
         The facts, where they hold such counts with the new ones.
     """
-    model = pipeline.model
-    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    modules = [] if isinstance(pipeline, Translator) else pipeline.model.head
-    head = sum(p.numel() for module in modules for p in module.parameters())
-    counts = {
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "trainable_parameters": trainable,
-        "trainable_parameters_without_head": trainable - head,
-    }
+    head = [] if isinstance(pipeline, Translator) else pipeline.model.head
+    counts = parameter_counts(pipeline.model, head)
     known = {key: value for key, value in counts.items() if key in facts.counts}
     return facts.model_copy(update={"counts": {**facts.counts, **known}})
 

@@ -84,5 +84,5 @@ class SpanLearner:
         found = self.classifier.find(self.validation)
         if self._some_have_none:
             self.classifier.fit_threshold(self.validation, found)
-        scores = self.classifier.score(self.validation, found)
-        return {name: score.value for name, score in scores.items()}
+        measures = self.classifier.measures(self.validation, found)
+        return {name: measure.plain() for name, measure in measures.items()}

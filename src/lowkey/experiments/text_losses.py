@@ -47,11 +47,12 @@ def cross_entropy(
     """
 
     def loss(logits: Tensor, classes: Tensor) -> tuple[Tensor, dict[str, float]]:
-        each = None if weights is None else torch.from_numpy(weights).to(logits)
-        total = F.cross_entropy(
-            logits, classes, weight=each, reduction="sum", label_smoothing=smoothing
-        )
-        return total, {"accuracy": float((logits.argmax(1) == classes).sum())}
+        losses = F.cross_entropy(logits, classes, reduction="none", label_smoothing=smoothing)
+        if weights is not None:
+            # By the class of the text: torch's own weights would also weigh what smoothing gives
+            # the other classes, above all those that no training row has.
+            losses = losses * torch.from_numpy(weights).to(logits)[classes]
+        return losses.sum(), {"accuracy": float((logits.argmax(1) == classes).sum())}
 
     return loss
 

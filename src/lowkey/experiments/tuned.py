@@ -100,15 +100,15 @@ def open_pair(base: Path, tuned: Path, facts: Facts | None) -> TunedPair:
         pair = TunedPair(first, last, family)
     elif facts is not None and facts.kind == "fill-mask":
         generator = torch.Generator().manual_seed(0)
-        old, new = load_masked(base, generator=generator), load_masked(tuned)
+        old, new = (load_masked(one, generator=generator) for one in (base, tuned))
         before, after = old.encoder.config.model_dump(), new.encoder.config.model_dump()
         pair = TunedPair(old, new, masked_names(old.encoder.config.family).adapters)
     else:
         kind = facts.kind if facts else "classification"
         opened = _OPENED.get(kind, load_classifier)
-        model = opened(tuned, (len(facts.labels) or 1) if facts else None)
-        # The head of the base is never used; it must not cost the global source a draw.
+        # Heads that have to be drawn are never used; they must not cost the global source a draw.
         generator = torch.Generator().manual_seed(0)
+        model = opened(tuned, (len(facts.labels) or 1) if facts else None, generator=generator)
         start = opened(base, model.classifier.out_features, generator=generator)
         before, after = start.encoder.config.model_dump(), model.encoder.config.model_dump()
         family = start.encoder.config.family

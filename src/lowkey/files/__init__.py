@@ -5,7 +5,13 @@ before anything is read, and everything is checked before anything is allocated.
 either the old content or the new one, whole, even if the process is killed or the disk is full.
 """
 
-from lowkey.files.durable import staged_folder, write_bytes, write_json, write_text
+from lowkey.files.durable import (
+    refuse_full_folder,
+    staged_folder,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from lowkey.files.leftovers import settle
 from lowkey.files.scratch import Scratch, ScratchFile
 from lowkey.files.tensors import TensorInfo, read_tensors, tensor_infos, write_tensors
@@ -26,6 +32,7 @@ __all__ = [
     "read_tensors",
     "read_text",
     "read_yaml",
+    "refuse_full_folder",
     "settle",
     "sha256_of",
     "staged_folder",

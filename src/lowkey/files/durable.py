@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from lowkey.errors import CannotWriteError
+from lowkey.errors import CannotWriteError, ConfigError
 from lowkey.files.leftovers import beside, discard, settle
 
 
@@ -75,6 +75,20 @@ def write_json(path: Path, value: Any) -> None:
     """
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")
+
+
+def refuse_full_folder(folder: Path | None, *, where: str) -> None:
+    """Refuses to write where something is already.
+
+    Args:
+        folder: The folder to write; None if it is not known yet.
+        where: The option that names it, for messages.
+
+    Raises:
+        ConfigError: If it holds something, or is no folder.
+    """
+    if folder is not None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(f"{folder} is not empty", where=where, fix="name a new folder")
 
 
 @contextmanager

@@ -61,7 +61,6 @@ def answerer_names(family: EncoderFamily) -> EncoderNames:
         classifier=title,
         other_heads=(*others, *names.adapters.heads),
         transform=None,
-        drops_before_transform=False,
     )
 
 
@@ -79,14 +78,14 @@ def load_answerer(folder: Path, *, generator: torch.Generator | None = None) -> 
         MissingInputError: If the folder is no model folder.
         DataError: If config and weights are not of one family, or not the same model.
     """
-    config, infos = open_checkpoint(folder)
+    config, weights = open_checkpoint(folder)
     names = answerer_names(config.model_type)
     sizes = config.encoder.model_copy(update={"pooler": False})
     with torch.device("meta"):
         model = SpanClassifier(Encoder(sizes), config.span_dropout, transform=names.transform)
-    held = saved_labels(config, infos, names)
+    held = saved_labels(config, weights, names)
     without = () if held == model.classifier.out_features else names.drawn_with_labels
-    complete(model, folder, infos, names, generator, without=without)
+    complete(model, folder, weights, names, generator, without=without)
     return model
 
 

@@ -34,12 +34,12 @@ def load_encoder(folder: Path, *, generator: torch.Generator | None = None) -> E
         MissingInputError: If the folder is no model folder.
         DataError: If config and weights are not of one family, or not the same model.
     """
-    config, infos = open_checkpoint(folder)
+    config, weights = open_checkpoint(folder)
     names = FAMILIES[config.model_type]
     with torch.device("meta"):
         encoder = Encoder(config.encoder)
     holder = nn.ModuleDict({"encoder": encoder})
-    complete(holder, folder, infos, names, generator, without=names.adapters.heads)
+    complete(holder, folder, weights, names, generator, without=names.adapters.heads)
     return encoder
 
 
@@ -62,9 +62,9 @@ def load_classifier(
         DataError: If config and weights are not of one family, or not the same model, or if no
             number of labels is given and there is no classifier.
     """
-    config, infos = open_checkpoint(folder)
+    config, weights = open_checkpoint(folder)
     names = FAMILIES[config.model_type]
-    held = saved_labels(config, infos, names)
+    held = saved_labels(config, weights, names)
     if num_labels is None:
         num_labels = required_labels(held, folder, names)
     # A transform in front of the classifier takes the pooler's place.
@@ -81,7 +81,7 @@ def load_classifier(
             transform_norm=names.pretrained_transform,
         )
     without = () if held == num_labels else names.drawn_with_labels
-    complete(model, folder, infos, names, generator, without=without)
+    complete(model, folder, weights, names, generator, without=without)
     return model
 
 

@@ -26,14 +26,14 @@ _HEAD = ("transform.", _CLASSIFIER, "prediction.")
 _MISMATCH = "the download is incomplete, or config and weights are of two models"
 
 
-def open_checkpoint(folder: Path) -> tuple[EncoderConfigFile, Mapping[str, TensorInfo]]:
+def open_checkpoint(folder: Path) -> tuple[EncoderConfigFile, Weights]:
     """Reads config and headers, and compares their layers before a model is made of them.
 
     Args:
         folder: A model folder.
 
     Returns:
-        The config, and what tensors there are.
+        The config, and the weights with the headers of their tensors.
 
     Raises:
         MissingInputError: If the folder is no model folder.
@@ -42,10 +42,10 @@ def open_checkpoint(folder: Path) -> tuple[EncoderConfigFile, Mapping[str, Tenso
     check_model_folder(folder)
     config = read_config(folder)
     names = FAMILIES[config.model_type]
-    infos = _open(folder, names).infos
+    weights = open_weights(folder).in_parts(names.adapters.parts)
     root, layers = re.escape(names.adapters.root), re.escape(names.layers)
     layer = re.compile(rf"(?:{root})?{layers}\.([0-9]{{1,6}})\.")
-    found = [int(hit[1]) for key in infos if (hit := layer.match(key))]
+    found = [int(hit[1]) for key in weights.infos if (hit := layer.match(key))]
     wanted, held = set(range(config.encoder.num_blocks)), set(found)
     if wanted != held:
         verb, odd = ("missing", wanted - held) if wanted - held else ("too many", held - wanted)
@@ -57,21 +57,15 @@ def open_checkpoint(folder: Path) -> tuple[EncoderConfigFile, Mapping[str, Tenso
             where=str(folder),
             fix=_MISMATCH,
         )
-    return config, infos
+    return config, weights
 
 
-def _open(folder: Path, names: EncoderNames) -> Weights:
-    return open_weights(folder).in_parts(names.adapters.parts)
-
-
-def saved_labels(
-    config: EncoderConfigFile, infos: Mapping[str, TensorInfo], names: EncoderNames
-) -> int | None:
+def saved_labels(config: EncoderConfigFile, weights: Weights, names: EncoderNames) -> int | None:
     """Counts the labels of a classifier among the weights.
 
     Args:
         config: The config.
-        infos: What tensors there are.
+        weights: The weights.
         names: The names of the family, whose ``classifier`` says which kind of head is meant: those
             for texts and for words have the same names.
 
@@ -80,24 +74,18 @@ def saved_labels(
     """
     if config.architectures and names.classifier not in config.architectures:
         return None
-    parts = (infos.get(names.theirs(f"{_CLASSIFIER}{part}")) for part in ("weight", "bias"))
+    parts = (weights.infos.get(names.theirs(f"{_CLASSIFIER}{part}")) for part in ("weight", "bias"))
     return next((info.shape[0] for info in parts if info and info.shape), None)
 
 
-def fill(
-    model: nn.Module, folder: Path, infos: Mapping[str, TensorInfo], names: EncoderNames
+def _fill(
+    model: nn.Module,
+    folder: Path,
+    weights: Weights,
+    infos: Mapping[str, TensorInfo],
+    names: EncoderNames,
 ) -> None:
-    """Puts the file's tensors into a model on the meta device; only whole heads may stay there.
-
-    Args:
-        model: The model; changed in place.
-        folder: A model folder.
-        infos: The tensors to take from its weights.
-        names: The names of its family.
-
-    Raises:
-        DataError: If a tensor is missing, is too many, or has another shape.
-    """
+    """Puts some of the tensors into a model on the meta device; only whole heads may stay there."""
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     check_budget(shapes.values(), where=str(folder / CONFIG))
     pooled = any(name.startswith(_POOLER) for name in shapes)
@@ -110,7 +98,6 @@ def fill(
         # A pooler in front of a head that does without one is left out, as transformers does.
         return None if not pooled and _is_of((_POOLER,), key, names) else names.ours(key)
 
-    weights = _open(folder, names)
     keys = match(infos, shapes, ours, names.theirs, where=str(weights.path), fix=_MISMATCH)
     left_out = sorted(set(infos) - set(keys.values()))
     if left_out:
@@ -148,7 +135,7 @@ def required_labels(held: int | None, folder: Path, names: EncoderNames) -> int:
 def complete(
     model: nn.Module,
     folder: Path,
-    infos: Mapping[str, TensorInfo],
+    weights: Weights,
     names: EncoderNames,
     generator: torch.Generator | None,
     *,
@@ -159,7 +146,7 @@ def complete(
     Args:
         model: The model; changed in place.
         folder: A model folder.
-        infos: The tensors of its weights file.
+        weights: Its weights.
         names: The names of its family.
         generator: Draws; torch's global one if None.
         without: First parts of the keys that are not to be taken.
@@ -167,21 +154,13 @@ def complete(
     Raises:
         DataError: If a tensor is missing, is too many, or has another shape.
     """
-    kept = {key: info for key, info in infos.items() if not key.startswith(without)}
-    fill(model, folder, kept, names)
-    draw_missing(model, folder, generator)
+    kept = {key: info for key, info in weights.infos.items() if not key.startswith(without)}
+    _fill(model, folder, weights, kept, names)
+    _draw_missing(model, folder, generator)
 
 
-def draw_missing(model: nn.Module, folder: Path, generator: torch.Generator | None) -> None:
-    """Draws the heads a checkpoint lacks as BERT's were.
-
-    Weights have a deviation of 0.02, biases are 0 and the gains of norms 1.
-
-    Args:
-        model: The model; what is still on the meta device is drawn.
-        folder: Where it comes from, for the log.
-        generator: Draws; torch's global one if None.
-    """
+def _draw_missing(model: nn.Module, folder: Path, generator: torch.Generator | None) -> None:
+    """Draws the heads a checkpoint lacks as BERT's were: deviation 0.02, biases 0, gains 1."""
     for name, parameter in list(model.named_parameters()):
         if not parameter.is_meta:
             continue

@@ -12,7 +12,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lowkey.errors import ConfigError, DataError, LowkeyError, MissingInputError, shown
-from lowkey.files import MIB, open_regular, read_json, read_tensors, staged_folder
+from lowkey.files import (
+    MIB,
+    open_regular,
+    read_json,
+    read_tensors,
+    refuse_full_folder,
+    staged_folder,
+)
 from lowkey.hf.model_folder import (
     ADAPTER_CONFIG,
     CONFIG,
@@ -51,8 +58,7 @@ def convert(folder: Path, out: Path, *, seconds: int | None = None) -> str:
             out of the folder.
         CannotWriteError: If the new folder cannot be written.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out} is not empty", where="OUT", fix="name a new folder")
+    refuse_full_folder(out, where="OUT")
     names = _names(folder)
     new, old = (Path(os.path.realpath(path)) for path in (out, folder))
     if new.is_relative_to(old) or old.is_relative_to(new):

@@ -96,6 +96,11 @@ class MPNetConfigFile(RobertaConfigFile):
         changes = {"num_segments": 0, "relative_buckets": self.relative_attention_num_buckets}
         return super().encoder.model_copy(update=changes)
 
+    @property
+    def head_dropout(self) -> float:
+        """Dropout before the classifier, for which MPNet has no rate of its own."""
+        return self.hidden_dropout_prob
+
 
 class ElectraConfigFile(BertConfigFile):
     """ELECTRA: embeddings may be narrower than the blocks, and there is no pooler."""

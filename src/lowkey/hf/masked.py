@@ -4,7 +4,6 @@ transformers calls them ``BertForMaskedLM`` and so on. Their last map is the emb
 that holds it once more must hold the same numbers.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -12,7 +11,6 @@ from pathlib import Path
 import torch
 
 from lowkey.errors import DataError
-from lowkey.files import TensorInfo
 from lowkey.hf.checkpoint import (
     complete,
     open_checkpoint,
@@ -21,9 +19,8 @@ from lowkey.hf.checkpoint import (
 )
 from lowkey.hf.config import config_json
 from lowkey.hf.encoder_families import FAMILIES, EncoderNames
-from lowkey.hf.model_folder import WEIGHTS
 from lowkey.hf.names import NameMap
-from lowkey.hf.weights import open_weights
+from lowkey.hf.weights import Weights, open_weights
 from lowkey.models.config import Activation, EncoderFamily
 from lowkey.models.encoder import Encoder
 from lowkey.models.masked import MaskedLanguageModel
@@ -135,8 +132,6 @@ def masked_names(family: EncoderFamily) -> EncoderNames:
         adapters=adapters,
         classifier=f"{names.encoder.removesuffix('Model')}ForMaskedLM",
         other_heads=(*head.others, *sorted(repeated), "classifier.", "qa_outputs."),
-        transform=None,
-        drops_before_transform=False,
     )
 
 
@@ -168,30 +163,28 @@ def load_masked(folder: Path, *, generator: torch.Generator | None = None) -> Ma
         DataError: If config and weights are not of one family, or not the same model, if its family
             has no such head, or if its last map is another than its embeddings.
     """
-    config, infos = open_checkpoint(folder)
+    config, weights = open_checkpoint(folder)
     names = masked_names(config.model_type)
     head = _HEADS[config.model_type]
-    _refuse_untied(folder, infos, names, f"{head.output}.weight")
+    _refuse_untied(weights, names, f"{head.output}.weight")
     sizes = config.encoder.model_copy(update={"pooler": False})
     with torch.device("meta"):
         model = MaskedLanguageModel(Encoder(sizes), head.activation)
-    complete(model, folder, infos, names, generator)
+    complete(model, folder, weights, names, generator)
     return model
 
 
-def _refuse_untied(
-    folder: Path, infos: Mapping[str, TensorInfo], names: EncoderNames, key: str
-) -> None:
+def _refuse_untied(weights: Weights, names: EncoderNames, key: str) -> None:
     """Refuses a last map that is not the embedding table, where a file holds one."""
-    if key not in infos:
+    if key not in weights.infos:
         return
     table = names.theirs(_TOKENS)
-    table = table if table in infos else table.removeprefix(names.adapters.root)
-    held = open_weights(folder).read({key, table} & infos.keys())
+    table = table if table in weights.infos else table.removeprefix(names.adapters.root)
+    held = weights.read({key, table} & weights.infos.keys())
     if table in held and not torch.equal(held[key], held[table]):
         raise DataError(
             f"{key} is another table than that of the embeddings, and here the two are one",
-            where=str(folder / WEIGHTS),
+            where=str(weights.path),
             fix="train it with transformers, or give a model that ties them",
         )
 

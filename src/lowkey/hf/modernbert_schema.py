@@ -42,7 +42,7 @@ class ModernBertConfigFile(EncoderConfigFile):
     norm_eps: float = Field(default=1e-5, gt=0, le=0.1)
     local_attention: int = Field(default=128, ge=0, le=1_000_000)
     global_attn_every_n_layers: Count = 3
-    layer_types: list[_Layer] | None = Field(default=None, max_length=1024)
+    layer_types: list[_Layer] | None = Field(default=None, min_length=1, max_length=1024)
     global_rope_theta: Base = 160_000.0
     local_rope_theta: Base | None = 10_000.0
     rope_parameters: dict[_Layer, _Rotary] | None = None

@@ -45,7 +45,7 @@ def pooled_names(family: EncoderFamily) -> EncoderNames:
         saved_modules={},
         absent_modules=frozenset(),
     )
-    return replace(names, adapters=adapters, transform=None, drops_before_transform=False)
+    return replace(names, adapters=adapters)
 
 
 def load_pooled(
@@ -66,10 +66,10 @@ def load_pooled(
         MissingInputError: If the folder is no model folder.
         DataError: If config and weights are not of one family, or not the same model.
     """
-    config, infos = open_checkpoint(folder)
+    config, weights = open_checkpoint(folder)
     names = FAMILIES[config.model_type]
     sizes = config.encoder.model_copy(update={"pooler": False})
     with torch.device("meta"):
         model = SequenceClassifier(Encoder(sizes), num_labels, config.head_dropout, pooling=how)
-    complete(model, folder, infos, names, generator, without=names.adapters.heads)
+    complete(model, folder, weights, names, generator, without=names.adapters.heads)
     return model

@@ -78,9 +78,9 @@ def load_tagger(
         DataError: If config and weights are not of one family, or not the same model, or if no
             number of labels is given and there is no head for words.
     """
-    config, infos = open_checkpoint(folder)
+    config, weights = open_checkpoint(folder)
     names = tagger_names(config.model_type)
-    held = saved_labels(config, infos, names)
+    held = saved_labels(config, weights, names)
     if num_labels is None:
         num_labels = required_labels(held, folder, names)
     sizes = config.encoder.model_copy(update={"pooler": False})
@@ -89,7 +89,7 @@ def load_tagger(
     with torch.device("meta"):
         model = TokenClassifier(Encoder(sizes), num_labels, dropout, transform=names.transform)
     without = () if held == num_labels else names.drawn_with_labels
-    complete(model, folder, infos, names, generator, without=without)
+    complete(model, folder, weights, names, generator, without=without)
     return model
 
 

@@ -136,19 +136,13 @@ def decompose_update(module: Adapted) -> Decomposition:
         smaller side if that is less.
     """
     # On the processor: not every device has float64, and the factors are small.
-    a, b = _factors(module)
+    a, b = module.factors_against_base()
     read, inner_a = torch.linalg.qr(a.cpu().double().T)
     written, inner_b = torch.linalg.qr(b.cpu().double())
     left, values, right = torch.linalg.svd(
         module.scaling * (inner_b @ inner_a.T), full_matrices=False
     )
     return Decomposition(written @ left, Spectrum(values), right @ read.T)
-
-
-def _factors(module: Adapted) -> tuple[Tensor, Tensor]:
-    if isinstance(module, LoRAEmbedding):
-        return module.lora_embedding_A, module.lora_embedding_B
-    return module.lora_A.weight, module.lora_B.weight
 
 
 @torch.no_grad()

@@ -141,7 +141,8 @@ def _average_precision(
 ) -> Callable[[Weights], Values]:
     """Sorts the rows of one label once, for any weights."""
     order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
+    ranked = scores[order]
+    ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(scores) - 1)
     return partial(_weighed_precision, order, ends, references[order])
 
 

@@ -150,6 +150,9 @@ class EncoderConfig(_Network):
     @model_validator(mode="after")
     def _positions_fit(self) -> "EncoderConfig":
         refuse_misfit(self.d_model, self.num_heads, None, self.positions)
+        if self.share_blocks and self.norm == "pre":
+            # The first block has no norm in front of its attention, and all others need one.
+            raise ValueError("share_blocks needs norm post — set norm to post")
         return self
 
     @property

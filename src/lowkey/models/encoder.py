@@ -9,6 +9,7 @@ from lowkey.nn.blocks import BlockShape, EncoderBlock
 from lowkey.nn.embeddings import EncoderEmbeddings
 from lowkey.nn.layout import SequenceLayout
 from lowkey.nn.linear import LayerNorm, Linear, normal_
+from lowkey.nn.pooling import summarise
 from lowkey.nn.positions import RelativeBias
 
 
@@ -152,15 +153,11 @@ class Encoder(nn.Module):
             layout: Their sentences.
 
         Returns:
-            One row per sentence.
+            One row per sentence; in fp32 where there is no pooler, for the heads compute in it.
         """
         if self.pooler is not None:
             return self.pooler(hidden, layout)
-        if self.config.pooling == "first":
-            return hidden[layout.starts]
-        # In fp32, in which the heads compute.
-        lengths = layout.lengths.to(hidden.device).unsqueeze(1)
-        return layout.pad(hidden.float()).sum(1) / lengths
+        return summarise(hidden, layout, self.config.pooling)
 
 
 def _shape(config: EncoderConfig, block: int, kernel: str) -> BlockShape:

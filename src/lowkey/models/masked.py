@@ -63,6 +63,7 @@ class MaskedLanguageModel(HeadedEncoder):
 
     def __init__(self, encoder: Encoder, activation: Activation | None = None):
         super().__init__(encoder)
+        encoder.embeddings.token.tied = True
         sizes = encoder.config
         self.prediction = Prediction(
             sizes.d_model,

@@ -206,15 +206,18 @@ class RelativeBias(nn.Module):
         return self.table(buckets.to(self.table.weight.device)).t()
 
 
+_FARTHEST = 128
+"""The distance from which on all share the last bucket, as in the published models."""
+
+
 def relative_buckets(
-    distances: Int[Tensor, " distances"], num_buckets: int, farthest: int = 128
+    distances: Int[Tensor, " distances"], num_buckets: int
 ) -> Int[Tensor, " distances"]:
     """Sorts distances into buckets.
 
     Args:
         distances: How far keys stand behind the query; negative before it.
         num_buckets: Number of buckets, a multiple of 4.
-        farthest: The distance from which on all share the last bucket.
 
     Returns:
         The bucket of each, from 0.
@@ -226,6 +229,6 @@ def relative_buckets(
     half, exact = num_buckets // 2, num_buckets // 4
     far = distances.abs()
     # In fp32, and in this order: published models were trained with what it rounds to.
-    steps = torch.log(far.clamp_min(1).float() / exact) / math.log(farthest / exact)
+    steps = torch.log(far.clamp_min(1).float() / exact) / math.log(_FARTHEST / exact)
     shared = (exact + (steps * (half - exact)).long()).clamp_max(half - 1)
     return torch.where(far < exact, far, shared) + half * (distances > 0)

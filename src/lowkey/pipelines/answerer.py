@@ -13,16 +13,14 @@ from lowkey.data.questions import QuestionExamples
 from lowkey.data.rows import Rows
 from lowkey.hf.answerer import answerer_names, load_answerer, save_answerer
 from lowkey.hf.encoder_families import EncoderNames
-from lowkey.metrics.intervals import Score
+from lowkey.metrics.measure import Measure
 from lowkey.metrics.null_threshold import best_threshold
 from lowkey.metrics.squad import best_f1, squad_measures
 from lowkey.models.config import EncoderFamily
 from lowkey.models.span_head import SpanClassifier
-from lowkey.pipelines.encoder_pipeline import EncoderPipeline
+from lowkey.pipelines.encoder_pipeline import BATCH_TOKENS, EncoderPipeline
 from lowkey.pipelines.found import Found, best_answers
 
-# Large enough that matrix products dominate, small enough for a laptop's memory.
-BATCH_TOKENS = 8192
 NO_ANSWER = "(no answer)"
 """What people read where there is none."""
 
@@ -169,7 +167,9 @@ class Answerer(EncoderPipeline[SpanClassifier, QuestionExamples]):
         threshold = best_threshold(found.margins, np.array(answered), np.array(unanswered))
         self.facts = self.facts.model_copy(update={"null_threshold": threshold})
 
-    def score(self, examples: QuestionExamples, found: Found | None = None) -> dict[str, Score]:
+    def measures(
+        self, examples: QuestionExamples, found: Found | None = None
+    ) -> dict[str, Measure]:
         """Measures how good the model is.
 
         Args:
@@ -180,8 +180,7 @@ class Answerer(EncoderPipeline[SpanClassifier, QuestionExamples]):
             See :func:`lowkey.metrics.squad.squad_measures`.
         """
         assert examples.answers is not None, "scoring needs answers"
-        measures = squad_measures(self.texts(examples, found), examples.answers)
-        return {name: measure.score() for name, measure in measures.items()}
+        return squad_measures(self.texts(examples, found), examples.answers)
 
     def predict(self, questions: Sequence[str], contexts: Sequence[str]) -> list[dict[str, Any]]:
         """Answers questions, in their order.

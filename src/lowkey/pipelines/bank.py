@@ -1,6 +1,6 @@
 """Several fine-tuned models over one base: each text says which of them is to answer it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from lowkey.models.heads import SequenceClassifier
 from lowkey.nn.ragged import mean_of_groups
 from lowkey.pipelines.base_model import find_base
 from lowkey.pipelines.bundle import Facts
-from lowkey.pipelines.classifier import BATCH_TOKENS, TextClassifier
+from lowkey.pipelines.classifier import TextClassifier
+from lowkey.pipelines.encoder_pipeline import BATCH_TOKENS
 from lowkey.pipelines.shared_runs import find_runs, refuse_loner
 
 
@@ -146,6 +147,7 @@ class TextBank:
         pairs: Sequence[str | None] | None = None,
         *,
         places: Sequence[str] | None = None,
+        say: Callable[[str], None] | None = None,
     ) -> list[dict[str, Any]]:
         """Predicts, in the order of the texts.
 
@@ -154,6 +156,7 @@ class TextBank:
             adapters: Name of the adapter that answers each, or one name for all.
             pairs: The second text of each, for adapters that were trained on pairs.
             places: How messages call each text; None counts them from 1.
+            say: Takes a line about texts that are cut, or read in windows; None drops it.
 
         Returns:
             For each what :meth:`TextClassifier.predict` of its run gives.
@@ -161,21 +164,27 @@ class TextBank:
         Raises:
             ValueError: If there are not as many names, or pairs, as texts.
             ConfigError: If there is no adapter of a name.
-            DataError: If an adapter wants pairs and gets a text, or the other way round.
+            DataError: If an adapter wants pairs and gets a text, or the other way round, or refuses
+                a text that is too long.
         """
         names = [adapters] * len(texts) if isinstance(adapters, str) else list(adapters)
         seconds = [None] * len(texts) if pairs is None else list(pairs)
         if not len(texts) == len(names) == len(seconds):
             raise ValueError(f"{len(texts)} texts, {len(names)} names, {len(seconds)} pairs")
         self.bank.refuse_unknown(names)
+        called = [f"text {n}" for n in range(1, len(texts) + 1)] if places is None else places
         owned: dict[str, list[int]] = {}
         for i, name in enumerate(names):
-            place = places[i] if places is not None else f"text {i + 1}"
-            self._pipelines[name].refuse_unpaired(seconds[i] is not None, f"{place} for {name}")
+            where = f"{called[i]} for {name}"
+            self._pipelines[name].refuse_unpaired(seconds[i] is not None, where)
             owned.setdefault(name, []).append(i)
         if not owned:
             return []
-        parts = [self._examples(name, texts, seconds, own) for name, own in owned.items()]
+        parts = [self._examples(name, texts, seconds, own, called) for name, own in owned.items()]
+        if say is not None:
+            for name, part in zip(owned, parts, strict=True):
+                for note in part.notes("given"):
+                    say(f"{note}, by {name}")
         # A long text may be several windows, whose logits are averaged as its adapter learned.
         owners = [n for n, part in zip(owned, parts, strict=True) for _ in range(len(part.tokens))]
         logits = self._logits(LabelledExamples.join([part.apart() for part in parts]), owners)
@@ -198,10 +207,12 @@ class TextBank:
         texts: Sequence[str],
         seconds: Sequence[str | None],
         own: Sequence[int],
+        called: Sequence[str],
     ) -> LabelledExamples:
         """Tokenizes the texts of one adapter as its run does."""
         pairs = [second for i in own if (second := seconds[i]) is not None] or None
-        return self._pipelines[name].examples_of([texts[i] for i in own], pairs)
+        places = [f"{called[i]} for {name}" for i in own]
+        return self._pipelines[name].examples_of([texts[i] for i in own], pairs, places=places)
 
     @torch.inference_mode()
     def _logits(

@@ -29,6 +29,7 @@ def calibrated(facts: Facts, logits: Logits, truth: Truth) -> Calibration:
     References:
         Guo et al., "On Calibration of Modern Neural Networks", 2017, section 4.2.
     """
+    facts = facts.model_copy(update={"calibration": None})  # perhaps this is not the first time
     before = _error(facts, logits, truth)
     target = truth.table if isinstance(truth, LabelSets) else truth
     found = Calibration(

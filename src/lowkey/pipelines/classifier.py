@@ -15,17 +15,14 @@ from lowkey.errors import DataError
 from lowkey.hf.bert import load_classifier, save_classifier, save_encoder
 from lowkey.hf.encoder_families import FAMILIES, EncoderNames
 from lowkey.hf.pooled import load_pooled, pooled_names
-from lowkey.metrics.intervals import Score
+from lowkey.metrics.measure import Measure
 from lowkey.models.config import EncoderFamily, Pooling
 from lowkey.models.heads import SequenceClassifier
 from lowkey.nn.ragged import mean_of_groups
 from lowkey.pipelines.bundle import Facts
 from lowkey.pipelines.decisions import Decision, decision_of
-from lowkey.pipelines.encoder_pipeline import EncoderPipeline
+from lowkey.pipelines.encoder_pipeline import BATCH_TOKENS, EncoderPipeline
 from lowkey.pipelines.head import save_head
-
-# Large enough that matrix products dominate, small enough for a laptop's memory.
-BATCH_TOKENS = 8192
 
 
 class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
@@ -175,7 +172,7 @@ class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
             output = mean_of_groups(output, torch.from_numpy(examples.owners), len(examples))
         return output.numpy()
 
-    def score(self, examples: LabelledExamples) -> dict[str, Score]:
+    def measures(self, examples: LabelledExamples) -> dict[str, Measure]:
         """Measures how good the model is.
 
         Args:
@@ -186,8 +183,7 @@ class TextClassifier(EncoderPipeline[SequenceClassifier, LabelledExamples]):
             average_precision; for a regression mse, pearson and spearman.
         """
         assert examples.labels is not None, "scoring needs labels"
-        measures = self.decision.measures(self.logits(examples), examples.labels)
-        return {name: measure.score() for name, measure in measures.items()}
+        return self.decision.measures(self.logits(examples), examples.labels)
 
     def predict(
         self, texts: Sequence[str], pairs: Sequence[str] | None = None

@@ -126,7 +126,7 @@ class Classes(Decision):
     def choose(self, logits: Logits) -> Shaped[np.ndarray, " rows"]:
         """Gives the ids of the classes."""
         if self.thresholds:
-            return (self.probabilities(logits)[:, 1] >= self.thresholds[0]).astype(int)
+            return (self.probabilities(logits)[:, 1] >= np.array(self.thresholds[0])).astype(int)
         return logits.argmax(1)
 
     def measures(self, logits: Logits, truth: Truth) -> dict[str, Measure]:

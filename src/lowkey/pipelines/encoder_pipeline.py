@@ -19,6 +19,7 @@ from lowkey.hf.adapter import load_adapter, save_adapter
 from lowkey.hf.encoder_families import EncoderNames
 from lowkey.lora.config import LoRAConfig
 from lowkey.metrics.intervals import Score
+from lowkey.metrics.measure import Measure
 from lowkey.models.config import EncoderFamily
 from lowkey.models.heads import SequenceClassifier, TokenClassifier
 from lowkey.models.masked import MaskedLanguageModel
@@ -29,6 +30,9 @@ from lowkey.pipelines.head import load_head, save_head
 
 M = TypeVar("M", SequenceClassifier, TokenClassifier, SpanClassifier, MaskedLanguageModel)
 E = TypeVar("E", LabelledExamples, TaggedExamples, QuestionExamples, MaskedExamples)
+# Large enough that matrix products dominate, small enough for a laptop's memory.
+BATCH_TOKENS = 8192
+
 P = TypeVar("P", bound="EncoderPipeline[Any, Any]")
 
 
@@ -123,14 +127,14 @@ class EncoderPipeline(ABC, Generic[M, E]):
         """
 
     @abstractmethod
-    def score(self, examples: E) -> dict[str, Score]:
+    def measures(self, examples: E) -> dict[str, Measure]:
         """Measures how good the model is.
 
         Args:
             examples: Examples with the truth.
 
         Returns:
-            The metrics of its task.
+            The metrics of its task, whose intervals take longer than their values.
         """
 
     @abstractmethod
@@ -156,7 +160,7 @@ class EncoderPipeline(ABC, Generic[M, E]):
         Raises:
             DataError: If a row is not what the model reads.
         """
-        return self.score(self.examples(rows))
+        return {name: m.score() for name, m in self.measures(self.examples(rows)).items()}
 
     @classmethod
     def load(

@@ -18,8 +18,8 @@ from lowkey.data.rows import Rows
 from lowkey.errors import DataError
 from lowkey.hf.encoder_families import EncoderNames
 from lowkey.hf.masked import load_masked, masked_names, save_masked
-from lowkey.metrics.intervals import Score
 from lowkey.metrics.masked import masked_measures
+from lowkey.metrics.measure import Measure
 from lowkey.models.config import EncoderFamily
 from lowkey.models.masked import MaskedLanguageModel
 from lowkey.nn.layout import SequenceLayout
@@ -151,7 +151,7 @@ class MaskFiller(EncoderPipeline[MaskedLanguageModel, MaskedExamples]):
         self.model.train(training)
         return counts
 
-    def score(self, examples: MaskedExamples) -> dict[str, Score]:
+    def measures(self, examples: MaskedExamples) -> dict[str, Measure]:
         """Measures how well the model guesses masked tokens.
 
         Args:
@@ -161,8 +161,7 @@ class MaskFiller(EncoderPipeline[MaskedLanguageModel, MaskedExamples]):
             nll, perplexity and accuracy over the masked tokens of all texts, the masks being the
             same for every model.
         """
-        measures = masked_measures(self.counts(examples))
-        return {name: measure.score() for name, measure in measures.items()}
+        return masked_measures(self.counts(examples))
 
     def samples(self, examples: MaskedExamples) -> list[dict[str, Any]]:
         """Shows what the model guesses in the first piece of each text.
@@ -204,13 +203,18 @@ class MaskFiller(EncoderPipeline[MaskedLanguageModel, MaskedExamples]):
         return logits.cpu()
 
     def predict(
-        self, texts: Sequence[str], pairs: Sequence[str] | None = None
+        self,
+        texts: Sequence[str],
+        pairs: Sequence[str] | None = None,
+        *,
+        places: Sequence[str] | None = None,
     ) -> list[dict[str, Any]]:
         """Fills the masks that stand in texts.
 
         Args:
             texts: The texts, each with a mask at least: ``[MASK]``, or ``<mask>`` for RoBERTa.
             pairs: None; texts come alone.
+            places: How messages call each text; None counts them from 1.
 
         Returns:
             For each ``text``, with the likeliest tokens in place of the masks, and ``masks``: for
@@ -221,7 +225,8 @@ class MaskFiller(EncoderPipeline[MaskedLanguageModel, MaskedExamples]):
         """
         if pairs is not None:
             raise DataError("this model reads single texts")
-        return [self._fill(text, f"text {n}") for n, text in enumerate(texts, start=1)]
+        places = places or [f"text {i + 1}" for i in range(len(texts))]
+        return [self._fill(text, where) for text, where in zip(texts, places, strict=True)]
 
     def _fill(self, text: str, where: str) -> dict[str, Any]:
         ids = self.tokenizer.encode([text]).tokens.values.tolist()
@@ -234,16 +239,12 @@ class MaskFiller(EncoderPipeline[MaskedLanguageModel, MaskedExamples]):
             what = f"this text has {len(ids)} tokens, the model reads {limit} at most"
             raise DataError(what, where=where, fix="shorten it")
         logits = self._of_rows(torch.tensor(ids), torch.tensor(rows))
-        best = [self._likeliest(row) for row in logits.softmax(1)]
+        best = [row.topk(min(NUM_GUESSES, len(row))) for row in logits.softmax(1)]
         for row, guesses in zip(rows, best, strict=True):
-            ids[row] = guesses[0]["id"]
-        masks = [[{k: guess[k] for k in ("token", "score")} for guess in row] for row in best]
+            ids[row] = int(guesses.indices[0])
+        masks = []
+        for guesses in best:
+            tokens = self.tokenizer.tokens(guesses.indices.tolist())
+            pairs = zip(tokens, guesses.values.tolist(), strict=True)
+            masks.append([{"token": token, "score": score} for token, score in pairs])
         return {"text": self.tokenizer.decode(ids), "masks": masks}
-
-    def _likeliest(self, probabilities: Tensor) -> list[dict[str, Any]]:
-        scores, ids = probabilities.topk(min(NUM_GUESSES, len(probabilities)))
-        tokens = self.tokenizer.tokens(ids.tolist())
-        return [
-            {"id": i, "token": token, "score": score}
-            for i, token, score in zip(ids.tolist(), tokens, scores.tolist(), strict=True)
-        ]

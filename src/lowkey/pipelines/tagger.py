@@ -16,15 +16,12 @@ from lowkey.data.tagged import TaggedExamples
 from lowkey.hf.encoder_families import EncoderNames
 from lowkey.hf.tagger import load_tagger, save_tagger, tagger_names
 from lowkey.metrics.entities import entities, marks_entities
-from lowkey.metrics.intervals import Score
+from lowkey.metrics.measure import Measure
 from lowkey.metrics.tagging import tag_measures
 from lowkey.models.config import EncoderFamily
 from lowkey.models.heads import TokenClassifier
-from lowkey.pipelines.encoder_pipeline import EncoderPipeline
+from lowkey.pipelines.encoder_pipeline import BATCH_TOKENS, EncoderPipeline
 from lowkey.pipelines.sentences import words_of
-
-# Large enough that matrix products dominate, small enough for a laptop's memory.
-BATCH_TOKENS = 8192
 
 
 class Tagger(EncoderPipeline[TokenClassifier, TaggedExamples]):
@@ -152,7 +149,7 @@ class Tagger(EncoderPipeline[TokenClassifier, TaggedExamples]):
         """
         return self._per_word(examples, self._names(self.logits(examples)))
 
-    def score(self, examples: TaggedExamples) -> dict[str, Score]:
+    def measures(self, examples: TaggedExamples) -> dict[str, Measure]:
         """Measures how good the model is; a word that is cut off counts as wrong.
 
         Args:
@@ -165,8 +162,7 @@ class Tagger(EncoderPipeline[TokenClassifier, TaggedExamples]):
         names = self.facts.labels
         cuts = np.cumsum(examples.tags.lengths)[:-1]
         truth = [[names[i] for i in ids] for ids in np.split(examples.tags.values, cuts)]
-        measures = tag_measures(self.tags(examples), truth, names)
-        return {name: measure.score() for name, measure in measures.items()}
+        return tag_measures(self.tags(examples), truth, names)
 
     def predict(self, sentences: Sequence[Sequence[str] | str]) -> list[dict[str, Any]]:
         """Predicts, in the order of the sentences.

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lowkey.models.encoder import Encoder
 from lowkey.nn.attention import MultiHeadAttention
 from lowkey.reports.heatmaps import AttentionMap
 
@@ -42,7 +44,9 @@ def collect_attention(model: nn.Module) -> Iterator[Weights]:
     """
     recorded: Weights = {}
     handles = [
-        module.register_forward_pre_hook(_recorder(name, recorded), with_kwargs=True)
+        module.register_forward_pre_hook(
+            _recorder(name, recorded, _passes(model, name)), with_kwargs=True
+        )
         for name, module in model.named_modules()
         if isinstance(module, MultiHeadAttention)
     ]
@@ -77,8 +81,20 @@ def attention_maps(
     ]
 
 
-def _recorder(name: str, recorded: Weights) -> Callable[..., None]:
+def _passes(model: nn.Module, name: str) -> int:
+    """Says how often one forward pass runs a module: an encoder may pass one block again."""
+    for path, module in model.named_modules():
+        inside = f"{path}.blocks.0." if path else "blocks.0."
+        if isinstance(module, Encoder) and module.config.share_blocks and name.startswith(inside):
+            return module.config.num_layers
+    return 1
+
+
+def _recorder(name: str, recorded: Weights, passes: int) -> Callable[..., None]:
     """Makes the hook that computes one module's weights before the module itself runs."""
+    before, _, after = name.rpartition(".0.")
+    names = [name] if passes == 1 else [f"{before}.{i}.{after}" for i in range(passes)]
+    turn = cycle(names)
 
     def record(module: MultiHeadAttention, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         inputs = dict(kwargs)
@@ -86,6 +102,6 @@ def _recorder(name: str, recorded: Weights) -> Callable[..., None]:
             raise ValueError(f"{name}: attention cannot be collected while decoding with a cache")
         with torch.no_grad():
             weights = module.weights(*args, **inputs)
-        recorded.setdefault(name, []).extend(one.float().cpu() for one in weights)
+        recorded.setdefault(next(turn), []).extend(one.float().cpu() for one in weights)
 
     return record

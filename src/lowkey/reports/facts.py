@@ -75,6 +75,13 @@ class Facts:
     samples: Sequence[Sample] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def thresholds(self) -> list[tuple[str, float]]:
+        """From which probability on each label holds; of two classes the second one alone."""
+        found = () if self.calibration is None else self.calibration.thresholds
+        names = self.labels[-1:] if len(found) == 1 else self.labels
+        return list(zip(names, found, strict=False))
+
 
 def read_facts(path: Path) -> Facts:
     """Reads the facts of a bundle.

@@ -72,8 +72,7 @@ def _to_know(facts: Facts) -> list[str]:
         notes.append(f"The classifier reads the {states} of a text, without a pooler.")
     found = facts.calibration
     if found is not None:
-        names = facts.labels[-1:] if len(found.thresholds) == 1 else facts.labels
-        pairs = list(zip(names, found.thresholds, strict=False))[:_MOST_LABELS]
+        pairs = facts.thresholds[:_MOST_LABELS]
         each = ", ".join(f"{one_line(name, 40)} from {value:.3g} on" for name, value in pairs)
         notes.append(
             f"Divide the logits by {found.temperature:.3g} for probabilities that can be taken at"

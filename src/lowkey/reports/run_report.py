@@ -157,8 +157,7 @@ def _calibration(facts: Facts) -> list[Block]:
         Headline("After", found.error_after, "share", error),
         Headline("Temperature", found.temperature, "number", "logits are divided by it"),
     ]
-    names = facts.labels[-1:] if len(found.thresholds) == 1 else facts.labels
-    shown = list(zip(names, found.thresholds, strict=False))[:_MOST_SAMPLES]
+    shown = facts.thresholds[:_MOST_SAMPLES]
     thresholds = {one_line(name, 40): quantity(value, "number") for name, value in shown}
     return [
         Headlines(headlines),
