@@ -2,10 +2,12 @@
 
 import argparse
 import importlib
+from functools import partial
 from pathlib import Path
 
 from benchmarks.side_by_side import write_report
 
+SETS = ("sentiment", "ratings_movie", "pairs_movie", "tag_pos_pt", "topics")
 NAMES = (
     "lora_step",
     "translation_step",
@@ -18,6 +20,7 @@ NAMES = (
     "toy_tasks",
     "pronounce",
     "translate",
+    *(f"compare-{part}" for part in SETS),
 )
 
 
@@ -34,10 +37,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--one-core", action="store_true", help="leave out the pass on all cores")
     parser.add_argument("--out", type=Path, help="where to write the figures as JSON")
     options = parser.parse_args(arguments)
-    module = importlib.import_module(f"benchmarks.{options.name}")
+    name, _, part = options.name.partition("-")
+    module = importlib.import_module(f"benchmarks.{name}")
     passes = ("one core",) if options.one_core else ("one core", "all cores")
     quick = options.quick or options.budget == "quick"
-    report = module.run(quick=quick, passes=passes)
+    run = partial(module.run, part) if part else module.run
+    report = run(quick=quick, passes=passes)
     print(module.show(report))
     if options.out:
         write_report(report, options.out)

@@ -15,15 +15,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.description_files import Description, read_descriptions
+from benchmarks.description_files import Description, is_running_text, read_descriptions
 from lowkey.errors import ConfigError, DataError, LowkeyError
 from lowkey.files.durable import staged_folder, write_text
 from lowkey.files.text import MIB, parse_json, read_text
 
 # Where a split begins, as a fraction of the range of the hash of a family.
 SPLITS = (("train", 0.0), ("validation", 0.94), ("test", 0.96))
-# A list or something laid out by hand: its lines are no running text.
-_VERBATIM = re.compile(r"\s|[*o+-] ")
 
 Splits = dict[str, list[tuple[str, str]]]
 
@@ -61,7 +59,7 @@ def _aligned(english: Description, german: Description) -> Iterator[tuple[str, s
     yield english.title, german.title
     if len(english.paragraphs) == len(german.paragraphs):
         for both in zip(english.paragraphs, german.paragraphs, strict=True):
-            if not any(_VERBATIM.match(line) for lines in both for line in lines):
+            if all(is_running_text(lines) for lines in both):
                 source, target = (" ".join(line.strip() for line in lines) for lines in both)
                 yield source, target
 

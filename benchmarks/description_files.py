@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import re
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,10 @@ from lowkey.files.text import MIB, open_regular
 MAX_MIB = 256
 _OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _DAMAGES = (OSError, EOFError, lzma.LZMAError, zlib.error)
+
+
+# A list or something laid out by hand: its lines are no running text.
+_VERBATIM = re.compile(r"\s|[*o+-] ")
 
 
 class Description(NamedTuple):
@@ -40,7 +45,7 @@ def read_descriptions(path: Path, language: str) -> dict[str, Description]:
         DataError: If it cannot be unpacked, is too large, not UTF-8, or no such file.
     """
     found: dict[str, Description] = {}
-    lines = _text_of(path).split("\n")
+    lines = text_of(path).split("\n")
     begin = 0
     for end in (number for number, line in enumerate([*lines, ""]) if not line):
         if end > begin:
@@ -53,8 +58,31 @@ def read_descriptions(path: Path, language: str) -> dict[str, Description]:
     return found
 
 
-def _text_of(path: Path) -> str:
-    """Unpacks a file; a small one may hold any amount of text, so that is capped too."""
+def is_running_text(paragraph: Sequence[str]) -> bool:
+    """Tells a paragraph of sentences from a list or something laid out by hand.
+
+    Args:
+        paragraph: Its lines.
+
+    Returns:
+        Whether no line is indented or begins with a bullet.
+    """
+    return not any(_VERBATIM.match(line) for line in paragraph)
+
+
+def text_of(path: Path) -> str:
+    """Reads a file; a small packed one may hold any amount of text, so that is capped too.
+
+    Args:
+        path: The file; one that ends in .gz, .bz2 or .xz is unpacked.
+
+    Returns:
+        Its text.
+
+    Raises:
+        MissingInputError: If the file is not there.
+        DataError: If it cannot be unpacked, is too large, or not UTF-8.
+    """
     with open_regular(path) as file:
         try:
             unpacked = _OPENERS.get(path.suffix, lambda plain: plain)(file)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import compare_page
 from benchmarks.page_parts import SAMPLED, SHARES, TITLES, how, made_on, number, samples, scores
 from benchmarks.pronounce import GOALS
 from benchmarks.summary import RESULTS
@@ -190,22 +191,36 @@ def pages() -> dict[str, str]:
         The Markdown of each page, by the name of its file.
     """
     found = {name: read(name) for name in WRITERS}
-    return {
+    written = {
         f"{name}.md": _HEAD + WRITERS[name](report)
         for name, report in found.items()
         if report is not None
     }
+    if compared := comparisons():
+        written["lora_or_full.md"] = _HEAD + compare_page.lora_or_full(compared)
+    return written
+
+
+def comparisons() -> dict[str, Any]:
+    """Reads the comparisons that there are.
+
+    Returns:
+        The content of each result file, by the name of the set.
+    """
+    found = {name: read(f"compare-{name}") for name in compare_page.TASKS}
+    return {name: report for name, report in found.items() if report is not None}
 
 
 def main() -> None:
     """Writes pages and pictures into docs/results."""
     (PAGES / "pictures").mkdir(parents=True, exist_ok=True)
+    drawn = {name: picture(report) for name in WRITERS if "curve" in (report := read(name) or {})}
+    if compared := comparisons():
+        drawn["lora_or_full"] = compare_page.picture(compared)
+    for name, image in drawn.items():
+        (PAGES / "pictures" / f"{name}.svg").write_text(image, encoding="utf-8")
     for file, text in pages().items():
         (PAGES / file).write_text(text, encoding="utf-8")
-        name = file.removesuffix(".md")
-        if "curve" in read(name):
-            drawn = PAGES / "pictures" / f"{name}.svg"
-            drawn.write_text(picture(read(name)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ ACROSS_MODULES = {
     "test_architecture.py",
     "test_checks.py",
     "test_debian_descriptions.py",
+    "test_debian_topics.py",
+    "test_compare_page.py",
     "test_dangers.py",
     "test_docstrings.py",
     "test_docs.py",

@@ -38,11 +38,12 @@ from lowkey.config import load_recipe
 from lowkey.data.config import DataConfig
 from lowkey.data.sources import read_rows
 from lowkey.errors import LowkeyError
+from lowkey.experiments.compare_config import CompareRecipe
 from lowkey.experiments.config import FinetuneRecipe, TranslationRecipe
 
 MODULES = sorted(m.name for m in pkgutil.walk_packages(lowkey.__path__, "lowkey."))
 PICTURES = ROOT / "docs" / "concepts" / "pictures"
-RECIPES = {"finetune": FinetuneRecipe, "train": TranslationRecipe}
+RECIPES = {"finetune": FinetuneRecipe, "train": TranslationRecipe, "compare": CompareRecipe}
 COLUMNS = ("source target", "tokens tags", "question context", "text label")
 EACH_PAGE = pytest.mark.parametrize("page", pages(), ids=lambda p: p.relative_to(ROOT).as_posix())
 
@@ -149,6 +150,7 @@ def test_commands_parse_and_recipes_load(page: Path, tmp_path: Path) -> None:
     for block in found:
         if block.language == "yaml" and block.title:
             cls = TranslationRecipe if "metrics:" in block.text else FinetuneRecipe
+            cls = CompareRecipe if "compare:" in block.text else cls
             load_recipe(cls, tmp_path / block.title)
         if block.language == "json" and block.title:
             columns = next(c.split() for c in COLUMNS if f'"{c.split()[0]}":' in block.text)

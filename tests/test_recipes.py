@@ -15,6 +15,7 @@ import yaml
 from lowkey.cli import main
 from lowkey.config import Config, load_recipe
 from lowkey.errors import ConfigError
+from lowkey.experiments.compare_config import CompareConfig, CompareRecipe
 from lowkey.experiments.config import FinetuneRecipe, TranslationRecipe
 
 RECIPES = Path(__file__).parents[1] / "src" / "lowkey" / "recipes"
@@ -24,6 +25,7 @@ SCHEMAS: dict[str, type[Config]] = {
     "answer": FinetuneRecipe,
     "mlm": FinetuneRecipe,
     "sentiment": FinetuneRecipe,
+    "compare": CompareRecipe,
     "translate": TranslationRecipe,
     "pronounce": TranslationRecipe,
     "reverse": TranslationRecipe,
@@ -79,6 +81,15 @@ def test_the_recipes_to_fill_in_show_every_key(name: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["classify", "tag", "answer", "mlm", "translate"])
+def test_the_recipe_of_a_comparison_shows_every_key_of_its_own() -> None:
+    text = EXAMPLE.sub(r"\1", (RECIPES / "compare.yaml").read_text(encoding="utf-8"))
+    assert yaml.safe_load(text)["compare"].keys() == CompareConfig.model_fields.keys()
+    load_recipe(CompareRecipe, RECIPES / "compare.yaml")
+    bare = CompareConfig()
+    shown = load_recipe(CompareRecipe, RECIPES / "compare.yaml").compare
+    assert shown == bare
+
+
 def test_a_recipe_to_fill_in_shows_the_defaults_that_hold(name: str, tmp_path: Path) -> None:
     # Without them the file may be shortened by its user and means the same; translate.yaml
     # departs on purpose from what is safe for tiny runs.

@@ -23,6 +23,7 @@ class RunFolder:
         self.metrics_file = path / "metrics.jsonl"
         self.timings_file = path / "timings.jsonl"
         self.report_file = path / "report.html"
+        self.answers_file = path / "answers.jsonl"
         self.checkpoints = path / "checkpoints"
         self.best = path / "best"
         self.tensorboard = path / "tensorboard"

@@ -5,7 +5,14 @@ import tiny_tasks
 from lowkey.data.config import DataConfig
 from lowkey.data.sources import read_rows
 from lowkey.errors import DataError, MissingInputError
-from lowkey.experiments.splits import hold_out, plan_epoch, read_splits, spread, take_rows
+from lowkey.experiments.splits import (
+    draw_rows,
+    hold_out,
+    plan_epoch,
+    read_splits,
+    spread,
+    take_rows,
+)
 from lowkey.training.config import TrainConfig
 
 COLUMNS = ("text", "label")
@@ -43,6 +50,34 @@ def test_the_fewest_rows_that_can_be_split():
     assert [len(part) for part in hold_out(numbered(2), seed=0)] == [1, 1]
     with pytest.raises(DataError, match=r"rows\.jsonl holds one row; training needs more"):
         hold_out(numbered(1), seed=0)
+
+
+def test_fewer_rows_are_a_part_of_more_and_no_seed_changes_them():
+    rows = numbered(100)
+    few, more = (list(draw_rows(rows, count).column("text")) for count in (10, 40))
+    assert (len(few), len(more)) == (10, 40)
+    assert set(few) < set(more)
+    assert few != [f"row {i}" for i in range(10)]
+    for part in (few, more):  # in the order of the file
+        numbers = [int(text.split()[1]) for text in part]
+        assert numbers == sorted(numbers)
+    assert len(draw_rows(rows, 100)) == 100
+    with pytest.raises(DataError, match=r"data\.train_rows is 101, but there are 100 rows"):
+        draw_rows(rows, 101)
+
+
+def test_only_the_rows_to_learn_from_are_drawn():
+    for name, count in (("a", 50), ("b", 30), ("c", 20)):
+        numbered(count, f"{name}.jsonl")
+    data = DataConfig(train="a.jsonl", validation="b.jsonl", test="c.jsonl", train_rows=7)
+    parts = [read_splits(data, COLUMNS, seed, lambda line: None) for seed in (0, 1)]
+    sizes = [len(s) for s in (parts[0].given, parts[0].train, parts[0].validation, parts[0].test)]
+    assert sizes == [50, 7, 30, 20]
+    assert parts[0].train.column("text") == parts[1].train.column("text")
+    # What is held out is held out of all rows, before some are drawn of the rest.
+    held = read_splits(DataConfig(train="a.jsonl", train_rows=7), COLUMNS, 0, lambda line: None)
+    assert (len(held.train), len(held.validation)) == (7, 5)
+    assert not set(held.train.column("text")) & set(held.validation.column("text"))
 
 
 def test_splits_that_are_named_are_read_and_nothing_is_said():

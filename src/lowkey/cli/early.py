@@ -19,6 +19,7 @@ from lowkey.data.rows import Rows
 from lowkey.data.sources import read_rows
 from lowkey.data.tags import tag_ids, tag_map
 from lowkey.errors import ConfigError
+from lowkey.experiments.compare_config import CompareRecipe
 from lowkey.experiments.config import FinetuneRecipe, TranslationRecipe
 from lowkey.experiments.encoder_config import refuse_calibration, refuse_unbalanced
 from lowkey.experiments.task import choose_task, columns_for
@@ -29,7 +30,7 @@ from lowkey.pipelines.published import find_start
 from lowkey.run_folder import RunFolder
 from lowkey.runtime import resolve_device
 
-R = TypeVar("R", FinetuneRecipe, TranslationRecipe)
+R = TypeVar("R", CompareRecipe, FinetuneRecipe, TranslationRecipe)
 
 # Files up to this size are read here and once more by the experiment, which costs a moment.
 _QUICK_BYTES = 16 * MIB
@@ -63,7 +64,7 @@ def open_recipe(
     if resume or folder.exists():
         RunFolder.find(run, resume=resume)
     recipe = load_recipe_of(cls, file or folder.config_file, settings)
-    _refuse_what_is_not_there(recipe)
+    refuse_what_is_not_there(recipe)
     return recipe
 
 
@@ -91,9 +92,9 @@ def load_recipe_of(cls: type[R], file: Path, settings: Sequence[str]) -> R:
 
 def _refuse_other_kind(cls: type[R], file: Path) -> None:
     """Says that a recipe is for the other verb, if it is; its keys are then all in order."""
-    verbs = {FinetuneRecipe: "finetune", TranslationRecipe: "train"}
+    verbs = {FinetuneRecipe: "finetune", TranslationRecipe: "train", CompareRecipe: "compare"}
     for other, verb in verbs.items():
-        if other is not cls:
+        if not issubclass(cls, other):
             try:
                 load_recipe(other, file)
             except ConfigError:
@@ -102,8 +103,18 @@ def _refuse_other_kind(cls: type[R], file: Path) -> None:
             raise ConfigError(f"{file} is a recipe for lowkey {verb}", fix=fix)
 
 
-def _refuse_what_is_not_there(recipe: FinetuneRecipe | TranslationRecipe) -> None:
-    """Looks at device, data and model."""
+def refuse_what_is_not_there(recipe: FinetuneRecipe | TranslationRecipe) -> None:
+    """Looks at device, data and model.
+
+    Args:
+        recipe: The recipe of any verb.
+
+    Raises:
+        ConfigError: If the device is not there, or the recipe does not fit the rows.
+        MissingInputError: If a file or the model is not there.
+        DataError: If the data or the model is not what it should be.
+        UnavailableError: If the Hub is needed and cannot be reached.
+    """
     if recipe.train.device not in ("auto", "cpu"):
         resolve_device(recipe.train.device)  # only torch can tell, so this imports it
     if isinstance(recipe, TranslationRecipe):

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import lowkey
-from lowkey.cli import explaining, low_rank, prediction, results, starting, training
+from lowkey.cli import comparing, explaining, low_rank, prediction, results, starting, training
 from lowkey.cli.failures import report_failure, show_warning
 
 _HELP = """Train a Transformer you can read; adapt BERT and know what it cost.
@@ -49,6 +49,10 @@ VERBS: dict[str, dict[Callable[..., None], list[str]]] = {
             "lowkey finetune --config classify.yaml",
             "lowkey finetune --config classify.yaml --set method=full --out runs/full",
             "lowkey finetune --resume --out runs/full",
+        ],
+        comparing.compare: [
+            "lowkey compare --config compare.yaml",
+            "lowkey compare --config compare.yaml --set 'compare.seeds=[1, 2]' --jobs 2",
         ],
     },
     "Use": {

@@ -27,6 +27,7 @@ class RecipeName(Enum):
     TRANSLATE = "translate"
     PRONOUNCE = "pronounce"
     SENTIMENT = "sentiment"
+    COMPARE = "compare"
     REVERSE = "reverse"
     COPY = "copy"
     DATES = "dates"
@@ -34,6 +35,8 @@ class RecipeName(Enum):
     @property
     def verb(self) -> str:
         """The verb that reads the recipe."""
+        if self is RecipeName.COMPARE:
+            return "compare"
         return "finetune" if self.value in _FINETUNED else "train"
 
 
@@ -63,7 +66,7 @@ def init(
         RecipeName,
         typer.Argument(
             metavar="NAME",
-            help="classify, tag, answer, mlm, translate, pronounce, sentiment;"
+            help="classify, tag, answer, mlm, compare, translate, pronounce, sentiment;"
             " or a toy: reverse, copy, dates.",
         ),
     ],

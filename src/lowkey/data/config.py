@@ -58,6 +58,12 @@ class DataConfig(Config):
     limit: int | None = Field(
         default=None, ge=1, description="Read at most so many rows of each source, the first ones."
     )
+    train_rows: int | None = Field(
+        default=None,
+        ge=2,
+        description="For lowkey finetune: learn from so many rows of train, drawn by chance but the"
+        " same ones for every seed; fewer are a part of more.",
+    )
     streaming: bool = Field(
         default=False, description="Whether train is read as it is needed, never as a whole."
     )

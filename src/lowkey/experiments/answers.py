@@ -1,7 +1,9 @@
 """What systems make of labelled rows, and how good that is by every metric of their kind."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from lowkey.data.labels import label_name, label_numbers
 from lowkey.data.rows import Rows
 from lowkey.errors import DataError
 from lowkey.experiments.task import columns_for
+from lowkey.files import MIB, parse_json, read_text, write_text
 from lowkey.metrics.classification import accuracy_of, f1_macro_of
 from lowkey.metrics.masked import masked_measures
 from lowkey.metrics.measure import Measure
@@ -27,6 +30,7 @@ from lowkey.pipelines.tagger import Tagger
 from lowkey.pipelines.text_scores import allowed_targets, text_measures
 from lowkey.pipelines.translator import Translator
 
+_MAX_ANSWERS = 1024 * MIB
 # By which metric rows are shown on which two systems differ most.
 _BY_ROW = ("chrf", "token_error_rate", "entity_f1", "nll", "f1_micro", "f1", "accuracy", "mse")
 
@@ -95,6 +99,46 @@ def answers_of(name: str, pipeline: AnyPipeline, rows: Rows) -> Answers:
     if pipeline.facts.kind == "multilabel":
         scores = [dict(zip(pipeline.facts.labels, row, strict=True)) for row in logits.tolist()]
     return Answers(name, decision.outputs(logits), scores)
+
+
+def write_answers(answers: Answers, file: Path) -> None:
+    """Writes answers as JSON Lines, one line a row and none of the texts.
+
+    Args:
+        answers: The answers.
+        file: Where to.
+
+    Raises:
+        CannotWriteError: If the file cannot be written.
+    """
+    scores = answers.scores or [None] * len(answers.outputs)
+    records = [
+        {"output": output} if sure is None else {"output": output, "scores": dict(sure)}
+        for output, sure in zip(answers.outputs, scores, strict=True)
+    ]
+    write_text(file, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in records))
+
+
+def read_answers(name: str, file: Path) -> Answers:
+    """Reads what :func:`write_answers` wrote.
+
+    Args:
+        name: The system as messages name it.
+        file: The file.
+
+    Returns:
+        The answers.
+
+    Raises:
+        MissingInputError: If the file is not there.
+        DataError: If a line is not what was written.
+    """
+    lines = read_text(file, max_bytes=_MAX_ANSWERS).removesuffix("\n").split("\n")
+    records = [parse_json(line, where=f"{file}:{n}") for n, line in enumerate(lines, start=1)]
+    if not all(isinstance(record, dict) and "output" in record for record in records):
+        raise DataError(f"{file} holds no answers", fix="let the run be made again")
+    scores = [record["scores"] for record in records if "scores" in record]
+    return Answers(name, [record["output"] for record in records], scores or None)
 
 
 def measures_of(

@@ -119,6 +119,10 @@ class TranslationRecipe(Config):
                 raise ValueError(
                     f"train.{key} is for encoders, with lowkey finetune — leave it out"
                 )
+        if self.data.train_rows is not None:
+            raise ValueError(
+                "data.train_rows is for lowkey finetune; lowkey train has data.limit — leave it out"
+            )
         if self.data.streaming:
             refuse_endless(self.data, self.train)
         has_limit = self.start_from is not None or self.model.positions == "learned"

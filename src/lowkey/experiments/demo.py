@@ -16,19 +16,11 @@ from lowkey import runtime
 from lowkey.config import load_recipe
 from lowkey.data.config import DataConfig
 from lowkey.data.sources import read_rows
-from lowkey.errors import (
-    CannotWriteError,
-    ConfigError,
-    DataError,
-    LowkeyError,
-    MissingInputError,
-    StoppedError,
-    UnavailableError,
-)
+from lowkey.errors import ConfigError, LowkeyError, StoppedError
 from lowkey.experiments.baseline import Baseline, tfidf_logistic
+from lowkey.experiments.child_runs import KINDS, is_finished
 from lowkey.experiments.config import FinetuneRecipe, TranslationRecipe
 from lowkey.experiments.demo_page import demo_report
-from lowkey.pipelines.bundle import Facts
 from lowkey.reports.page import write_report
 from lowkey.run_folder import RunFolder
 
@@ -39,8 +31,6 @@ _BUDGETS = {"full": (300, 3), "quick": (20, 1)}
 
 # The recipe trains for an hour and more; in minutes a smaller model learns more than its own.
 _SMALLER = ("model.d_model=128", "model.d_ff=512", "train.learning_rate=3e-3")
-
-_KINDS = (ConfigError, DataError, MissingInputError, UnavailableError, CannotWriteError)
 
 
 def run_demo(out: Path, *, budget: str = "full", track: Sequence[str] = ()) -> None:
@@ -79,7 +69,7 @@ def _train(verb: str, recipe: str, run: Path, settings: Sequence[str]) -> None:
     command += [part for setting in settings for part in ("--set", setting)]
     if RunFolder(run).config_file.exists():
         _refuse_another_budget(verb, config, settings, run)
-        if _is_finished(run):
+        if is_finished(run):
             print(f"{run} is finished already", flush=True)
             return
         command.append("--resume")
@@ -90,7 +80,7 @@ def _train(verb: str, recipe: str, run: Path, settings: Sequence[str]) -> None:
         raise StoppedError("the demo was stopped", fix="repeat the command to go on")
     if code:
         # The training has said why; its code becomes the demo's.
-        kinds = {kind.exit_code: kind for kind in _KINDS}
+        kinds = {kind.exit_code: kind for kind in KINDS}
         raise kinds.get(code, LowkeyError)(f"the demo cannot go on without {run}")
 
 
@@ -115,13 +105,6 @@ def _refuse_another_budget(verb: str, config: Path, settings: Sequence[str], run
             f"{run} is of a demo with another budget, trackers or version of lowkey",
             fix="give this one its own folder with --out",
         )
-
-
-def _is_finished(run: Path) -> bool:
-    try:
-        return bool(Facts.read(run / "best").metrics) and RunFolder(run).report_file.exists()
-    except LowkeyError:
-        return False
 
 
 def _baseline() -> tuple[Baseline, float]:

@@ -21,6 +21,7 @@ from lowkey.data.tags import tag_map
 from lowkey.data.tokenizer import TextTokenizer
 from lowkey.errors import ConfigError
 from lowkey.experiments.aftercare import FLATTERED, care_for
+from lowkey.experiments.answers import answers_of, measures_of, write_answers
 from lowkey.experiments.config import FinetuneRecipe
 from lowkey.experiments.encoder_config import refuse_calibration, refuse_unbalanced
 from lowkey.experiments.learners import Learner, TagLearner, learner_of
@@ -194,7 +195,9 @@ def _conclude(
         notes.append(FLATTERED.format("threshold for no answer was"))
     for note in notes:
         session.progress.warn(note)
-    scores = reloaded.score_rows(rows)
+    answers = answers_of(name, reloaded, rows)
+    measures = measures_of([answers], rows, reloaded.facts.kind, [reloaded.facts.task])
+    scores = {metric: measure.score() for metric, measure in measures.items()}
     session.tracker.log(fit.step, {f"{name}/{k}": score.value for k, score in scores.items()})
     counts = {
         **parameter_counts(learner.model, learner.classifier.model.head),
@@ -215,5 +218,6 @@ def _conclude(
         }
     )
     facts.write(best)
+    write_answers(answers, session.run.answers_file)
     session.say(verified(best, base=recipe.model.path, precision=facts.precision))
     return facts

@@ -24,7 +24,8 @@ class Splits:
     """The rows of a task.
 
     Attributes:
-        given: All training rows, also those held out for validation; they decide task and classes.
+        given: All training rows, also those held out for validation and those not drawn; they
+            decide task and classes.
         train: What is learned from.
         validation: What the best step is chosen by.
         test: What is scored once at the end; None where there is none.
@@ -79,7 +80,8 @@ def read_splits(
 
     Raises:
         ConfigError: If the disk is asked for and a source cannot be read in portions.
-        DataError: If the content of a source is not what it should be.
+        DataError: If the content of a source is not what it should be, or there are fewer rows than
+            are to be learned from.
         MissingInputError: If a source is not there.
         UnavailableError: If the Hub is needed and cannot be reached.
         CannotWriteError: If the disk is full or cannot be written to.
@@ -110,6 +112,8 @@ def read_splits(
             f"no data.validation: {len(validation)} of the training rows are held out"
             " to choose the best step"
         )
+    if data.train_rows is not None:
+        train = draw_rows(train, data.train_rows)
     return Splits(given, train, validation, test, stream, first_window, scratch)
 
 
@@ -132,6 +136,30 @@ def hold_out(rows: Rows, seed: int) -> tuple[Rows, Rows]:
     random = np.random.Generator(np.random.PCG64(runtime.seed_for(seed, "hold out")))
     order = np.argsort(random.random(len(rows)), kind="stable")
     return take_rows(rows, np.sort(order[count:])), take_rows(rows, np.sort(order[:count]))
+
+
+def draw_rows(rows: Rows, count: int) -> Rows:
+    """Draws rows by chance, always the same ones; fewer of them are a part of more.
+
+    Args:
+        rows: Some rows.
+        count: How many to draw.
+
+    Returns:
+        The rows drawn, in the order of the file.
+
+    Raises:
+        DataError: If there are fewer.
+    """
+    if count > len(rows):
+        raise DataError(
+            f"data.train_rows is {count}, but there are {len(rows)} rows to learn from",
+            where=rows.place,
+            fix="lower it, or leave it out",
+        )
+    random = np.random.Generator(np.random.PCG64(runtime.seed_for(0, "train rows")))
+    order = np.argsort(random.random(len(rows)), kind="stable")
+    return take_rows(rows, np.sort(order[:count]))
 
 
 def take_rows(rows: Rows, index: np.ndarray) -> Rows:
