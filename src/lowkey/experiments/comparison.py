@@ -17,7 +17,7 @@ from typing import Any
 from lowkey.config import make_recipe
 from lowkey.data.sources import read_rows
 from lowkey.errors import ConfigError
-from lowkey.experiments.answers import Answers, columns_of, measures_of, read_answers
+from lowkey.experiments.answers import columns_of, measures_of, read_answers
 from lowkey.experiments.child_runs import ChildRun, run_all
 from lowkey.experiments.compare_config import CompareConfig, CompareRecipe
 from lowkey.experiments.config import FinetuneRecipe
@@ -122,17 +122,13 @@ class Comparison:
     def _best_rate(self, name: str, trials: list[ChildRun]) -> float:
         if not trials:
             return self.bases[name].train.learning_rate * self.config.rate_factors[0]
-        scores = [(self._score(run), run.recipe.train.learning_rate) for run in trials]
-        return max(scores, key=lambda pair: pair[0])[1]
-
-    def _score(self, run: ChildRun) -> float:
-        """Reads how good a run is by the metric of the comparison; more is better."""
-        facts = Facts.read(RunFolder(run.path).best)
-        metric = self.metric_of(facts)
-        value = facts.metrics[metric]["value"]
-        if not isinstance(value, int | float) or math.isnan(value):
-            return -math.inf
-        return -value if lower_is_better(metric) else float(value)
+        found = [Facts.read(RunFolder(run.path).best) for run in trials]
+        metric = self.metric_of(found[0])
+        sign = -1 if lower_is_better(metric) else 1
+        scores = [sign * _value(facts, metric) for facts in found]
+        # NaN, a score that is undefined, is smaller than nothing and larger than nothing.
+        best = max(range(len(trials)), key=lambda i: (scores[i] == scores[i], scores[i]))
+        return trials[best].recipe.train.learning_rate
 
     def metric_of(self, facts: Facts) -> str:
         """Names the metric that trials are chosen and verdicts are spoken by.
@@ -178,11 +174,11 @@ class Comparison:
         }
         first = next(iter(facts.values()))[0]
         measures = self._measures(runs, first)
-        yardstick = self.config.yardstick
+        metric, yardstick = self.metric_of(first), self.config.yardstick
         names = list(measures[yardstick][0])
-        return {
+        result = {
             "task": first.task,
-            "metric": self.metric_of(first),
+            "metric": metric,
             "seeds": list(self.config.seeds),
             "rows": first.counts["test_rows"],
             "train_rows": first.counts["train_rows"],
@@ -191,7 +187,7 @@ class Comparison:
                 name: [
                     {
                         "learning_rate": run.recipe.train.learning_rate,
-                        "score": self._score(run),
+                        "score": _value(Facts.read(RunFolder(run.path).best), metric),
                         "training_seconds": _counts(run)["training_seconds"],
                     }
                     for run in each
@@ -201,13 +197,14 @@ class Comparison:
             "contenders": {name: _contender(runs[name], facts[name], names) for name in runs},
             "differences": {
                 name: {
-                    metric: _difference(measures[name], measures[yardstick], metric)
-                    for metric in names
+                    measured: _difference(measures[name], measures[yardstick], measured)
+                    for measured in names
                 }
                 for name in runs
                 if name != yardstick
             },
         }
+        return _plain(result)
 
     def _measures(
         self, runs: Mapping[str, list[ChildRun]], facts: Facts
@@ -219,7 +216,7 @@ class Comparison:
         for name, each in runs.items():
             measures[name] = []
             for run in each:
-                answers: Answers = read_answers(run.name, RunFolder(run.path).answers_file)
+                answers = read_answers(run.name, RunFolder(run.path).answers_file)
                 measures[name].append(measures_of([answers], rows, facts.kind, [facts.task]))
         return measures
 
@@ -230,7 +227,7 @@ def _contender(runs: list[ChildRun], facts: list[Facts], metrics: list[str]) -> 
     }
     return {
         "learning_rate": runs[0].recipe.train.learning_rate,
-        "metrics": _plain(scores),
+        "metrics": scores,
         "costs": {key: median(one.counts[key] for one in facts) for key in COSTS},
         "parameters": facts[0].counts.get("parameters"),
         "runs": [
@@ -250,12 +247,10 @@ def _difference(
 ) -> dict[str, Any]:
     sides = [[measures[metric] for measures in side] for side in (ours, theirs)]
     scores = [[measure.plain() for measure in side] for side in sides]
-    return _plain(
-        {
-            "over_seeds": asdict(paired_over_seeds(*scores)),
-            "over_rows": asdict(difference_over_rows(*sides)),
-        }
-    )
+    return {
+        "over_seeds": asdict(paired_over_seeds(*scores)),
+        "over_rows": asdict(difference_over_rows(*sides)),
+    }
 
 
 def _counts(run: ChildRun) -> dict[str, int | float]:
@@ -271,4 +266,6 @@ def _plain(value: Any) -> Any:
     """Writes what is undefined as null."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
     return None if value != value else value
