@@ -7,11 +7,8 @@ learning rate is settled.
 """
 
 import copy
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from lowkey.config import make_recipe
@@ -21,16 +18,15 @@ from lowkey.experiments.answers import columns_of, measures_of, read_answers
 from lowkey.experiments.child_runs import ChildRun, run_all
 from lowkey.experiments.compare_config import CompareConfig, CompareRecipe
 from lowkey.experiments.config import FinetuneRecipe
+from lowkey.experiments.reached import contender, difference, plain, value_of
 from lowkey.experiments.verdict import verdicts
 from lowkey.files import write_json
 from lowkey.metrics.measure import Measure
-from lowkey.metrics.seeds import difference_over_rows, over_seeds, paired_over_seeds
 from lowkey.pipelines.bundle import Facts
 from lowkey.reports.facts import lower_is_better
 from lowkey.run_folder import RunFolder
 
 RESULT_FILE = "comparison.json"
-COSTS = ("trainable_parameters", "training_seconds", "peak_memory_mib", "disk_bytes")
 _TELLING = {
     "classification": "accuracy",
     "multilabel": "f1_micro",
@@ -125,7 +121,7 @@ class Comparison:
         found = [Facts.read(RunFolder(run.path).best) for run in trials]
         metric = self.metric_of(found[0])
         sign = -1 if lower_is_better(metric) else 1
-        scores = [sign * _value(facts, metric) for facts in found]
+        scores = [sign * value_of(facts, metric) for facts in found]
         # NaN, a score that is undefined, is smaller than nothing and larger than nothing.
         best = max(range(len(trials)), key=lambda i: (scores[i] == scores[i], scores[i]))
         return trials[best].recipe.train.learning_rate
@@ -187,24 +183,26 @@ class Comparison:
                 name: [
                     {
                         "learning_rate": run.recipe.train.learning_rate,
-                        "score": _value(Facts.read(RunFolder(run.path).best), metric),
-                        "training_seconds": _counts(run)["training_seconds"],
+                        "score": value_of(Facts.read(RunFolder(run.path).best), metric),
+                        "training_seconds": Facts.read(RunFolder(run.path).best).counts[
+                            "training_seconds"
+                        ],
                     }
                     for run in each
                 ]
                 for name, each in trials.items()
             },
-            "contenders": {name: _contender(runs[name], facts[name], names) for name in runs},
+            "contenders": {name: contender(runs[name], facts[name], names) for name in runs},
             "differences": {
                 name: {
-                    measured: _difference(measures[name], measures[yardstick], measured)
+                    measured: difference(measures[name], measures[yardstick], measured)
                     for measured in names
                 }
                 for name in runs
                 if name != yardstick
             },
         }
-        return _plain(result)
+        return plain(result)
 
     def _measures(
         self, runs: Mapping[str, list[ChildRun]], facts: Facts
@@ -219,53 +217,3 @@ class Comparison:
                 answers = read_answers(run.name, RunFolder(run.path).answers_file)
                 measures[name].append(measures_of([answers], rows, facts.kind, [facts.task]))
         return measures
-
-
-def _contender(runs: list[ChildRun], facts: list[Facts], metrics: list[str]) -> dict[str, Any]:
-    scores = {
-        metric: asdict(over_seeds([_value(one, metric) for one in facts])) for metric in metrics
-    }
-    return {
-        "learning_rate": runs[0].recipe.train.learning_rate,
-        "metrics": scores,
-        "costs": {key: median(one.counts[key] for one in facts) for key in COSTS},
-        "parameters": facts[0].counts.get("parameters"),
-        "runs": [
-            {
-                "seed": run.recipe.train.seed,
-                "metrics": {metric: _value(one, metric) for metric in metrics},
-                "steps": one.counts["steps"],
-                "training_seconds": one.counts["training_seconds"],
-            }
-            for run, one in zip(runs, facts, strict=True)
-        ],
-    }
-
-
-def _difference(
-    ours: list[dict[str, Measure]], theirs: list[dict[str, Measure]], metric: str
-) -> dict[str, Any]:
-    sides = [[measures[metric] for measures in side] for side in (ours, theirs)]
-    scores = [[measure.plain() for measure in side] for side in sides]
-    return {
-        "over_seeds": asdict(paired_over_seeds(*scores)),
-        "over_rows": asdict(difference_over_rows(*sides)),
-    }
-
-
-def _counts(run: ChildRun) -> dict[str, int | float]:
-    return Facts.read(RunFolder(run.path).best).counts
-
-
-def _value(facts: Facts, metric: str) -> float:
-    value = facts.metrics[metric]["value"]
-    return math.nan if value is None else float(value)
-
-
-def _plain(value: Any) -> Any:
-    """Writes what is undefined as null."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return None if value != value else value
