@@ -54,6 +54,30 @@ def test_the_hub_library_accepts_the_header() -> None:
     assert (result.metric_type, result.metric_value) == ("accuracy", 0.942)
 
 
+def test_the_card_says_how_long_a_text_may_be_and_what_the_training_took() -> None:
+    counts = {
+        "train_rows": 2082.0,
+        "trainable_parameters": 480386.0,
+        "training_seconds": 95.0,
+        "peak_memory_mib": 600.0,
+        "disk_bytes": 1_900_000.0,
+    }
+    told = replace(FACTS, counts=counts, max_length=512.0, long_texts="window")
+    _, body = parts(model_card(told, name="x"))
+    body = body.replace("\u00a0", " ").replace("\\", "")
+    assert (
+        "Reads at most 512 tokens at a time; longer texts are read in windows that overlap." in body
+    )
+    assert (
+        "Learned from 2,082 rows: 480,386 parameters trained, 1 min 35 s of training, 600 MiB of"
+        " memory at most."
+    ) in body
+    assert "Reads at most" not in parts(model_card(FACTS, name="x"))[1]
+    assert "Learned" not in parts(model_card(FACTS, name="x"))[1]
+    other = replace(told, long_texts="", counts={})
+    assert "Reads at most 512 tokens at a time." in parts(model_card(other, name="x"))[1]
+
+
 def test_a_merged_model_is_no_adapter() -> None:
     header, body = parts(model_card(FACTS, name="x", library="transformers", merged=True))
     assert (header["library_name"], header["base_model_relation"]) == ("transformers", "finetune")

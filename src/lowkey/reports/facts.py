@@ -67,6 +67,8 @@ class Facts:
     method: str = ""
     base_model: str = ""
     labels: Sequence[str] = ()
+    max_length: float | None = None
+    long_texts: str = ""
     pooling: str = ""
     calibration: Calibration | None = None
     notes: Sequence[str] = ()
@@ -118,6 +120,8 @@ def facts_from(document: object) -> Facts:
         method=_text(fields.get("method")),
         base_model=_text(fields.get("base_model")),
         labels=[_text(label) for label in _list(fields.get("labels"))],
+        max_length=finite(fields.get("max_length")),
+        long_texts=_text(fields.get("long_texts")),
         pooling=_text(fields.get("pooling")),
         calibration=_calibration(_mapping(fields.get("calibration"))),
         notes=[_text(note) for note in _list(fields.get("notes")) if _text(note)],

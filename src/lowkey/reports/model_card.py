@@ -18,6 +18,16 @@ _PIPELINES = {
     "answering": "question-answering",
     "fill-mask": "fill-mask",
 }
+_LONGER = {
+    "truncate": "cut",
+    "window": "read in windows that overlap",
+    "error": "refused",
+}
+_COSTS = {
+    "trainable_parameters": " parameters trained",
+    "training_seconds": " of training",
+    "peak_memory_mib": " of memory at most",
+}
 _MOST_LABELS = 50
 _LONGEST_NOTE = 4000
 # Whatever Markdown, or the HTML inside it, could take for more than a letter.
@@ -64,7 +74,8 @@ def model_card(facts: Facts, *, name: str, library: str = "lowkey", merged: bool
 
 def _to_know(facts: Facts) -> list[str]:
     """Says what the weights alone do not."""
-    notes = [note[:1].upper() + note[1:] for note in facts.notes]
+    notes = [*_reads(facts), *_cost(facts)]
+    notes += [note[:1].upper() + note[1:] for note in facts.notes]
     if facts.pooling not in ("", "auto"):
         states = {"first": "first last hidden state"}.get(
             facts.pooling, f"{one_line(facts.pooling)} of the last hidden states"
@@ -80,6 +91,30 @@ def _to_know(facts: Facts) -> list[str]:
             " validation rows."
         )
     return notes
+
+
+def _reads(facts: Facts) -> list[str]:
+    """Says how long a text may be."""
+    if facts.max_length is None or facts.kind == "translation":
+        return []
+    longer = _LONGER.get(facts.long_texts)
+    most = f"Reads at most {quantity(facts.max_length, 'count')} tokens at a time"
+    return [f"{most}; longer texts are {longer}." if longer else f"{most}."]
+
+
+def _cost(facts: Facts) -> list[str]:
+    """Says what the training took."""
+    counts = facts.counts
+    parts = [
+        f"{quantity(counts[key], metric_unit(key))}{words}"
+        for key, words in _COSTS.items()
+        if key in counts
+    ]
+    rows = counts.get("train_rows")
+    if not parts:
+        return []
+    learned = f" from {quantity(rows, 'count')} rows" if rows else ""
+    return [f"Learned{learned}: {', '.join(parts)}."]
 
 
 def _header(facts: Facts, name: str, library: str, is_adapter: bool) -> dict[str, Any]:
