@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_marian
+import tiny_tasks
 import torch
 from experiments.tasks import finetuning
 from pipelines.bundles import TEXTS, classifier, saved, translator, write_base
@@ -134,6 +135,26 @@ def test_what_was_fitted_to_the_old_weights_is_fitted_anew(folder):
     )
     fitted = calibrated(changed.facts, changed.logits(examples), examples.labels)
     assert new["calibration"] == fitted.model_dump(mode="json") != old["calibration"]
+
+
+def test_a_finder_of_answers_gets_a_new_threshold_and_true_scores(folder):
+    for name, seed in (("train", 1), ("dev", 2), ("test", 3)):
+        rows = tiny_tasks.asked_rows(48, seed, impossible=0.4)
+        tiny_tasks.write_jsonl(folder / "data" / f"{name}.jsonl", rows)
+    settings = ("task=answer", "data.test=data/test.jsonl", "train.learning_rate=0.01")
+    finetune(finetuning(*settings, "train.max_steps=30"), Path("run"))
+    found = rerank(Path("run"), rank=1)
+    changed = load("run/best-rank-1", device="cpu")
+    columns = ("question", "context", "answers.text", "answers.answer_start")
+    rows = read_rows("data/dev.jsonl", DataConfig(), columns, key="x")
+    told, examples = changed.facts.null_threshold, changed.examples(rows)
+    assert told != load("run", device="cpu").facts.null_threshold
+    changed.fit_threshold(examples, changed.find(examples))
+    assert changed.facts.null_threshold == told
+    for split in ("dev", "test"):
+        theirs = evaluate(Path("run/best-rank-1"), f"data/{split}.jsonl")["metrics"]
+        scores = found["scores"]["validation" if split == "dev" else split]
+        assert {name: score["after"] for name, score in scores.items()} == theirs
 
 
 def test_data_that_is_gone_is_told_and_no_old_score_is_kept(folder):
