@@ -18,7 +18,12 @@ from lowkey.hf.adapter_modules import (
     pattern,
     refuse_tables,
 )
-from lowkey.hf.adapter_parts import Size, put_together, without_padding
+from lowkey.hf.adapter_parts import (
+    Size,
+    against_whole_modules,
+    put_together,
+    without_padding,
+)
 from lowkey.hf.model_folder import ADAPTER_CONFIG, make_folder
 from lowkey.hf.parts import whole_name
 from lowkey.hf.weights import Weights, match, read_matched
@@ -147,7 +152,10 @@ def load_adapter(model: nn.Module, folder: Path, family: Family = BERT) -> LoRAC
     fix = "the adapter was made for another model, or its two files do not belong together"
     names = AdapterKeys(family, targets, copies=config.bias == "all")
     keys = match(weights.infos, shapes, names.ours, names.theirs, where=str(weights.path), fix=fix)
-    tensors, lora_config = without_padding(read_matched(weights, keys), lora_config, family)
+    tensors, lora_config = against_whole_modules(
+        model, read_matched(weights, keys), lora_config, family, where=folder
+    )
+    tensors, lora_config = without_padding(tensors, lora_config, family)
     inject(model, lora_config)
     model.load_state_dict(tensors, strict=False)
     return lora_config
