@@ -42,7 +42,7 @@ MAPS = {
     "modernbert": ["Wqkv", "Wo", "Wi"],
 }
 """Linear maps by the names that users of peft give."""
-COUNT, SEED = 20, 2
+COUNT, SEED = 20, 13
 
 
 def draw(family, chance):
@@ -51,12 +51,14 @@ def draw(family, chance):
     maps = chance.sample(MAPS[family], chance.randint(1, 3))
     start = chance.choice((True, "gaussian", "orthogonal", "pissa"))
     r = 2 * chance.randint(1, 3) if start == "orthogonal" else chance.randint(1, 6)
+    # peft itself cannot save a head whole that it has adapted as one of all linear maps.
+    saves_adapted = task == "QUESTION_ANS" or (family, task) == ("distilbert", "SEQ_CLS")
     options = {
         "task_type": task,
         "r": r,
         "lora_alpha": chance.choice((3, 8, 16)),
         "lora_dropout": chance.choice((0.0, 0.3)),
-        "target_modules": "all-linear" if chance.random() < 0.2 else maps,
+        "target_modules": maps if saves_adapted or chance.random() < 0.7 else "all-linear",
         "use_rslora": chance.random() < 0.4,
         "use_dora": chance.random() < 0.3,
         "init_lora_weights": start,
@@ -132,5 +134,5 @@ def test_the_adapters_are_of_every_kind():
     assert seen["init_lora_weights"].keys() == {"True", "gaussian", "orthogonal", "pissa"}
     for key in ("rank_pattern", "alpha_pattern", "layers_to_transform", "modules_to_save"):
         assert len(seen[key]) > 1, key
-    assert any("embeddings" in str(o["target_modules"]) for _, _, o in cases)
+    assert any("_embeddings'" in str(o["target_modules"]) for _, _, o in cases)
     assert "all-linear" in seen["target_modules"]

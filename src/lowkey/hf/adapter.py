@@ -134,21 +134,17 @@ def load_adapter(model: nn.Module, folder: Path, family: Family = BERT) -> LoRAC
     weights = Weights.of_file(_weights_file(folder)).in_parts(family.parts)
     whole = modules_held_whole(config, folder, family)
     inside = tuple(f"{module}." for module in whole)
-    candidates = {
-        name: module
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Linear | nn.Embedding) and not f"{name}.".startswith(inside)
-    }
-    targets = adapted_modules(config, candidates, weights.infos, folder, family)
+    modules = {n: m for n, m in model.named_modules() if isinstance(m, nn.Linear | nn.Embedding)}
+    targets = adapted_modules(config, modules, whole, weights.infos, folder, family)
     lora_config = _options(config, targets, whole, family)
     shapes = {
         name: tuple(tensor.shape)
         for name, tensor in model.state_dict().items()
         if name.startswith(inside) or lora_config.trains_bias(name, targets)
     }
-    refuse_tables({name: candidates[name] for name in targets}, lora_config, weights.infos, folder)
+    refuse_tables({name: modules[name] for name in targets}, lora_config, weights.infos, folder)
     for name in targets:
-        shapes |= _shapes(name, candidates[name], lora_config)
+        shapes |= _shapes(name, modules[name], lora_config)
     fix = "the adapter was made for another model, or its two files do not belong together"
     names = AdapterKeys(family, targets, copies=config.bias == "all")
     keys = match(weights.infos, shapes, names.ours, names.theirs, where=str(weights.path), fix=fix)
