@@ -90,6 +90,7 @@ def drawn():
     return [draw(family, chance) for family in families]
 
 
+@pytest.mark.filterwarnings("ignore:Using Rank-Stabilized LoRA with")
 @pytest.mark.filterwarnings("ignore:The following (rank|alpha)_pattern keys did not")
 @pytest.mark.parametrize(("family", "task", "options"), drawn(), ids=map(str, range(COUNT)))
 def test_an_adapter_of_peft_computes_the_same_here(tmp_path, family, task, options):
