@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_families
+import torch
 from pipelines.bundles import LABELS, classifier, saved, tagger, write_base
 
 from lowkey import TextBank
@@ -70,6 +71,14 @@ def compared(found: Computed, expected: Computed) -> tuple[int, float]:
     return changed, max(float(np.abs(one[1] - other[1]).max()) for one, other in pairs)
 
 
+def fair(pipeline: Any, texts: Sequence[str]) -> Any:
+    """Moves the head so that no class is far ahead of the others, as a random one often is."""
+    mean = pipeline.logits(pipeline.examples_of(texts)).mean(0)
+    with torch.no_grad():
+        pipeline.model.classifier.bias.sub_(torch.from_numpy(mean))
+    return pipeline
+
+
 def texts_of_words(count: int, seed: int = 1) -> list[str]:
     """Texts of the tiny vocabulary, between one word and thirty."""
     chance = random.Random(seed)
@@ -102,7 +111,8 @@ def test_a_text_has_its_class_in_any_company(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
 ) -> None:
     tiny_families.write(tmp_path, family, max_position_embeddings=66)
-    pipeline, texts = classifier(tmp_path, "lora", max_length=60), texts_of_words(100)
+    texts = texts_of_words(100)
+    pipeline = fair(classifier(tmp_path, "lora", max_length=60), texts)
     compute = of_texts(pipeline)
     alone = assert_alone_is_as_together(compute, texts, classifier_room, monkeypatch, batchings=10)
     assert len({label for label, _ in alone}) > 1
@@ -117,8 +127,8 @@ def test_a_text_has_its_class_in_any_company(
 def test_words_have_their_tags_in_any_company(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pipeline, texts = tagger(write_base(tmp_path / "base"), "lora"), texts_of_words(100)
-    texts = [" ".join(text.split()[:14]) for text in texts]
+    texts = [" ".join(text.split()[:14]) for text in texts_of_words(100)]
+    pipeline = fair(tagger(write_base(tmp_path / "base"), "lora"), texts)
     compute = of_texts(pipeline)
     alone = assert_alone_is_as_together(compute, texts, tagger_room, monkeypatch, batchings=10)
     assert len({tag for tags, _ in alone for tag in tags}) > 1
