@@ -49,6 +49,8 @@ ACROSS_MODULES = {
     "experiments/test_lora_options.py",
     "experiments/test_multilabel.py",
     "experiments/test_pooling.py",
+    "experiments/test_survival.py",
+    "pipelines/test_batch_composition.py",
     "cli/test_multilabel.py",
     "training/test_kill.py",
     "recipes/test_shipped_data.py",

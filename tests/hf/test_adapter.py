@@ -66,6 +66,7 @@ def refused(base, folder, match):
         ({"target_modules": []}, "target_modules"),
         ({"target_modules": ["q_lin", "v_lin"]}, r"q_lin, v_lin \(0 places\); this model has none"),
         ({"target_modules": ["query", "value", "q"]}, "wants modules q "),
+        ({"target_modules": ["classifier"]}, "wants modules classifier "),  # it is held whole
         ({"target_modules": ["query"]}, "holds 4 tensors .* no place here"),
         ({"target_modules": ["query", "value", "key"]}, "lacks 4 tensors"),
         ({"r": 8}, r"has shape \[4, 16\], the model needs \[8, 16\]"),

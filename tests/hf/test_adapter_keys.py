@@ -4,6 +4,7 @@ import pytest
 
 from lowkey.hf.adapter_families import BERT
 from lowkey.hf.adapter_keys import AdapterKeys
+from lowkey.hf.masked import masked_names
 
 QUERY, KEY = (f"encoder.blocks.0.attention.{name}" for name in ("query", "key"))
 THEIRS = "base_model.model.bert.encoder.layer.0.attention.self"
@@ -45,3 +46,12 @@ def test_copies_are_left_out_where_peft_writes_them():
     for holder in ("original_module", "modules_to_save.default", "modules_to_save"):
         assert copies.ours(f"base_model.model.classifier.{holder}.bias") is None
     assert copies.ours("base_model.model.classifier.bias") == "classifier.bias"
+
+
+def test_a_bias_that_two_modules_of_theirs_share_is_read_once():
+    family = masked_names("bert").adapters
+    copies = AdapterKeys(family, {QUERY}, copies=True)
+    assert copies.ours("base_model.model.cls.predictions.bias") == "prediction.bias"
+    assert copies.ours("base_model.model.cls.predictions.decoder.bias") is None
+    with pytest.raises(KeyError):
+        AdapterKeys(family, {QUERY}).ours("base_model.model.cls.predictions.decoder.bias")

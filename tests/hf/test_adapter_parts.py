@@ -146,6 +146,41 @@ def test_an_adapter_of_peft_shares_its_a_and_comes_back_as_it_was(tmp_path, base
     assert {name.rpartition(".")[2] for name in other["target_modules"]} == set(targets)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"use_rslora": True, "lora_alpha": 7},
+        {"use_dora": True},
+        {"rank_pattern": {"Wi": 2}, "alpha_pattern": {"Wqkv": 12}},
+    ],
+)
+def test_pissa_is_taken_out_of_the_whole_matrix(tmp_path, base, options):
+    from transformers import AutoModelForSequenceClassification
+
+    theirs = AutoModelForSequenceClassification.from_pretrained(base, num_labels=2)
+    targets = {"target_modules": ["Wqkv", "Wi", "Wo"], "init_lora_weights": "pissa"}
+    tiny.write_adapter(tmp_path / "a", theirs, **targets, **options)
+    model = load_classifier(base)
+    config = load_adapter(model, tmp_path / "a", FAMILY)
+    expected = in_peft(base, tmp_path / "a")
+    torch.testing.assert_close(our_logits(model), expected, atol=1e-5, rtol=1e-5)
+    # What is written of it no reader has to take apart again.
+    save_adapter(model, tmp_path / "b", lora_config=config, base_name="base", family=FAMILY)
+    torch.testing.assert_close(in_peft(base, tmp_path / "b"), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_pissa_of_a_higher_rank_than_the_matrix_is_refused(tmp_path, base):
+    model, config = adapted(base, r=17)
+    save_adapter(model, tmp_path, lora_config=config, base_name="base", family=FAMILY)
+    path = tmp_path / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"init_lora_weights": "pissa"}))
+    fresh = load_classifier(base)
+    with pytest.raises(DataError, match=r"takes 34 singular values of .*Wqkv, which has 16"):
+        load_adapter(fresh, tmp_path, FAMILY)
+    assert not adapters(fresh)
+
+
 def test_a_fresh_adapter_stays_as_it_is(tmp_path, base):
     model = load_classifier(base)
     config = LoRAConfig(r=2, target_modules="attention")

@@ -18,7 +18,12 @@ from lowkey.hf.adapter_modules import (
     pattern,
     refuse_tables,
 )
-from lowkey.hf.adapter_parts import Size, put_together, without_padding
+from lowkey.hf.adapter_parts import (
+    Size,
+    against_whole_modules,
+    put_together,
+    without_padding,
+)
 from lowkey.hf.model_folder import ADAPTER_CONFIG, make_folder
 from lowkey.hf.parts import whole_name
 from lowkey.hf.weights import Weights, match, read_matched
@@ -129,25 +134,24 @@ def load_adapter(model: nn.Module, folder: Path, family: Family = BERT) -> LoRAC
     weights = Weights.of_file(_weights_file(folder)).in_parts(family.parts)
     whole = modules_held_whole(config, folder, family)
     inside = tuple(f"{module}." for module in whole)
-    candidates = {
-        name: module
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Linear | nn.Embedding) and not f"{name}.".startswith(inside)
-    }
-    targets = adapted_modules(config, candidates, weights.infos, folder, family)
+    modules = {n: m for n, m in model.named_modules() if isinstance(m, nn.Linear | nn.Embedding)}
+    targets = adapted_modules(config, modules, whole, weights.infos, folder, family)
     lora_config = _options(config, targets, whole, family)
     shapes = {
         name: tuple(tensor.shape)
         for name, tensor in model.state_dict().items()
         if name.startswith(inside) or lora_config.trains_bias(name, targets)
     }
-    refuse_tables({name: candidates[name] for name in targets}, lora_config, weights.infos, folder)
+    refuse_tables({name: modules[name] for name in targets}, lora_config, weights.infos, folder)
     for name in targets:
-        shapes |= _shapes(name, candidates[name], lora_config)
+        shapes |= _shapes(name, modules[name], lora_config)
     fix = "the adapter was made for another model, or its two files do not belong together"
     names = AdapterKeys(family, targets, copies=config.bias == "all")
     keys = match(weights.infos, shapes, names.ours, names.theirs, where=str(weights.path), fix=fix)
-    tensors, lora_config = without_padding(read_matched(weights, keys), lora_config, family)
+    tensors, lora_config = against_whole_modules(
+        model, read_matched(weights, keys), lora_config, family, where=folder
+    )
+    tensors, lora_config = without_padding(tensors, lora_config, family)
     inject(model, lora_config)
     model.load_state_dict(tensors, strict=False)
     return lora_config

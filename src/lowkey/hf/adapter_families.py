@@ -23,6 +23,8 @@ class Family:
         saved_modules: The modules an adapter may hold whole: their name, and which of ours are
             in it.
         absent_modules: Modules that peft lists and this kind of model does not have.
+        repeated: Biases that peft writes once more under these names, because two of its modules
+            share one.
     """
 
     title: str
@@ -32,6 +34,7 @@ class Family:
     heads: tuple[str, ...] = ()
     saved_modules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     absent_modules: frozenset[str] = frozenset()
+    repeated: frozenset[str] = frozenset()
 
     @property
     def parts(self) -> Mapping[str, int]:

@@ -62,6 +62,8 @@ class AdapterKeys:
             raise KeyError(key)
         if self.copies and name.endswith(".bias") and any(copy in name for copy in _COPIES):
             return None
+        if self.copies and name in self.family.repeated:
+            return None
         module = name.removesuffix(_BASE_BIAS)
         ours = self.family.ours(name if module == name else f"{module}.bias")
         owner, _, last = ours.rpartition(".")

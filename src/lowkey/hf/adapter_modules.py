@@ -47,15 +47,19 @@ def modules_held_whole(config: AdapterConfigFile, folder: Path, family: Family) 
 def adapted_modules(
     config: AdapterConfigFile,
     modules: Mapping[str, nn.Module],
+    whole: Collection[str],
     infos: Mapping[str, TensorInfo],
     folder: Path,
     family: Family,
 ) -> list[str]:
     """Finds the linear maps and tables that an adapter is for, by peft's rule for names in lists.
 
+    Targets inside a module that is held whole stay as they are: peft's "all-linear" lists them too.
+
     Args:
         config: Its options.
         modules: The linear maps and the tables of the model, by our names.
+        whole: The modules that the adapter holds whole.
         infos: Header of its weights, for messages.
         folder: Its folder, for messages.
         family: What kind of model it is for.
@@ -64,17 +68,20 @@ def adapted_modules(
         Our names.
 
     Raises:
-        DataError: If a target matches none of them.
+        DataError: If a target matches none of them, or all are held whole.
     """
-    theirs = {name: family.module(name) for name in modules}
+    theirs, inside = {n: family.module(n) for n in modules}, tuple(f"{n}." for n in whole)
     wanted = config.target_modules
     absent = [t for t in wanted if not any(matches(name, t) for name in theirs.values())]
+    outside = {n: name for n, name in theirs.items() if not f"{n}.".startswith(inside)}
+    if not absent and not any(matches(name, t) for name in outside.values() for t in wanted):
+        absent = wanted
     if absent:
         held = [k.removesuffix(".lora_A.weight") for k in infos if k.endswith(".lora_A.weight")]
         places = sum(
             any(matches(module, t) for t in absent) for module in set(map(whole_name, held))
         )
-        linears = (theirs[ours] for ours, one in modules.items() if isinstance(one, nn.Linear))
+        linears = (name for n, name in outside.items() if isinstance(modules[n], nn.Linear))
         known = sorted({name.rpartition(".")[2] for name in linears})
         raise DataError(
             f"adapter {folder} wants modules {', '.join(absent[:4])} ({places} places); "
@@ -82,7 +89,7 @@ def adapted_modules(
             fix=f"it was made for another family; {family.title} calls its linear maps"
             f" {', '.join(known)}",
         )
-    return [ours for ours, name in theirs.items() if _is_target(name, config)]
+    return [ours for ours, name in outside.items() if _is_target(name, config)]
 
 
 def refuse_tables(

@@ -9,18 +9,23 @@ were adapted apart, their A stand below each other too, and their B along the di
 The rank is the sum of theirs, and the scale stays: lora_alpha grows as the rank does, or as its
 root with rsLoRA. The way back is ``Weights.in_parts``: every part takes the whole A and its rows
 of B; ``without_padding`` then drops the zeros beside the diagonal.
+
+PiSSA is not the same of a matrix as of its parts: ``against_whole_modules`` takes it of the matrix.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from lowkey.errors import DataError
 from lowkey.hf.adapter_families import Family
 from lowkey.hf.adapter_keys import PREFIX
 from lowkey.hf.parts import joined, part_number, parts_of, whole_name
 from lowkey.lora.config import LoRAConfig
+from lowkey.lora.start import principal_factors
 
 A, B, LENGTHS = ".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector"
 
@@ -74,6 +79,53 @@ def put_together(
                 assert isinstance(untouched, Tensor)
                 found[PREFIX + name + LENGTHS] = untouched.detach().float().norm(dim=1)
     return joined(found), whole_sizes
+
+
+def against_whole_modules(
+    model: nn.Module,
+    tensors: Mapping[str, Tensor],
+    config: LoRAConfig,
+    family: Family,
+    *,
+    where: Path,
+) -> tuple[dict[str, Tensor], LoRAConfig]:
+    """Describes updates that began as parts of weights (``pissa``) as differences from the base.
+
+    peft takes the largest part out of a whole matrix, where several of ours are one of theirs.
+
+    Args:
+        model: The base.
+        tensors: The updates and all else that was read, by our names.
+        config: The options, with the targets by our full names.
+        family: What kind of model it is.
+        where: The adapter's folder, for messages.
+
+    Returns:
+        The tensors, and the options of updates of twice the rank; both as they were if no target
+        is a part of a module, or no update began so.
+
+    Raises:
+        DataError: If an update has a higher rank than its matrix.
+    """
+    wholes: dict[str, list[str]] = {}
+    for name in sorted(config.targets, key=family.theirs):
+        wholes.setdefault(family.module(name), []).append(name)
+    found = dict(tensors)
+    if config.init_lora_weights != "pissa" or len(wholes) == len(config.targets):
+        return found, config
+    for whole, names in wholes.items():
+        weights = [model.get_parameter(f"{name}.weight").detach() for name in names]
+        weight, own = torch.cat(weights), config.of_module(names[0])
+        if own.r > min(weight.shape):
+            values = f"{own.r} singular values of {whole}, which has {min(weight.shape)}"
+            raise DataError(
+                f"adapter {where} takes {values}", fix="its two files do not belong together"
+            )
+        a, b = principal_factors(weight, own.r, own.scaling)
+        for name, rows in zip(names, b.chunk(len(names)), strict=True):
+            found[name + A] = torch.cat([found[name + A], a])
+            found[name + B] = torch.cat([found[name + B], -rows], dim=1)
+    return found, config.against_base()
 
 
 def without_padding(

@@ -117,6 +117,7 @@ def masked_names(family: EncoderFamily) -> EncoderNames:
     assert names.adapters.names is not None, "encoders have names of their own"
     rows = [row for row in names.adapters.names.rows if row[0] not in _CLASSIFIERS]
     rows += [("prediction.dense", head.dense), ("prediction.norm", head.norm)]
+    repeated = {f"{head.output}.weight", f"{head.output}.bias"} - {head.bias}
     adapters = replace(
         names.adapters,
         # peft has no name for this task, and needs none to load the adapter.
@@ -125,8 +126,8 @@ def masked_names(family: EncoderFamily) -> EncoderNames:
         heads=head.root,
         saved_modules={},
         absent_modules=frozenset(),
+        repeated=frozenset(repeated),
     )
-    repeated = {f"{head.output}.weight", f"{head.output}.bias"} - {head.bias}
     return replace(
         names,
         adapters=adapters,
