@@ -33,7 +33,8 @@ def block() -> str:
         "",
         _headroom(lora),
         "",
-        f"`lowkey demo` took {demo['seconds'] / 60:.1f} minutes there, at commit"
+        f"`lowkey demo` took {demo['seconds'] / 60:.1f} minutes on"
+        f" {demo['machine']['processor'].split(' (')[0]}, at commit"
         f" `{demo['commit'][:10]}`. Test scores with their 95 %"
         " intervals, one seed:",
         "",
