@@ -45,7 +45,7 @@ def test_no_more_run_at_a_time_than_are_allowed_and_their_order_is_kept(processe
     said = []
     run_all([child(name) for name in names], jobs=2, say=said.append)
     assert [name for name, _, _ in kept] == names
-    assert [others for _, _, others in kept] == [0, 1, 1, 1, 1]
+    assert max(others for _, _, others in kept) == 1
     assert said[0] == "[1/5] run 0: begins, see out/run 0.log"
     assert sum("done in" in line for line in said) == 5
 
